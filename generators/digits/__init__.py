@@ -1,0 +1,1 @@
+"""Small diffusion models on 28×28 digits: data, network, training."""

@@ -1,0 +1,91 @@
+"""Networks in training: a checkpoint after every epoch, and a record when all of them are done."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from generators import files
+
+Progress = Callable[[str, int, int], None]
+"""(what is being done, steps done, steps in all), called after every step."""
+
+
+def epoch_file(epoch: int) -> str:
+    """Return the name of the weights after `epoch` passes over the data, counted from 1."""
+    return f"epoch-{epoch:04d}.safetensors"
+
+
+@dataclass
+class Run:
+    """One network being trained in `folder`, on `device`, from the streams of `seed`.
+
+    `dataset` gives the folder of a data set by its name.
+    """
+
+    folder: Path
+    seed: int
+    device: torch.device
+    dataset: Callable[[str], Path]
+    progress: Progress
+    seconds: list[float] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state.safetensors"
+
+    def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[Tensor]:
+        """Load the last checkpoint, if there is one, and return its losses, a tensor per epoch."""
+        if not self.state.exists():
+            return []
+        try:
+            tensors = load_file(self.state)
+        except SafetensorError as error:
+            raise ValueError(f"{self.state} is damaged ({error}); remove it to start over") from None
+        network.load_state_dict(part(tensors, "network."))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in part(tensors, "optimizer.").items():
+            index, moment = name.split(".")
+            moments.setdefault(int(index), {})[moment] = value
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.seconds = tensors["seconds"].tolist()
+        losses = part(tensors, "losses.")
+        return [losses[str(epoch)] for epoch in range(len(losses))]
+
+    def checkpoint(
+        self, network: nn.Module, optimizer: torch.optim.Optimizer, losses: list[Tensor]
+    ) -> None:
+        """Keep the weights of the epoch just finished, and all that going on from it needs."""
+        now = time.monotonic()
+        self.seconds.append(now - self.started)
+        self.started = now
+        weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
+        files.write(self.folder / epoch_file(len(losses)), save(weights))
+        tensors = {f"network.{name}": value for name, value in weights.items()}
+        for index, moments in optimizer.state_dict()["state"].items():
+            for moment, value in moments.items():
+                tensors[f"optimizer.{index}.{moment}"] = value.cpu().contiguous()
+        tensors |= {f"losses.{epoch}": values for epoch, values in enumerate(losses)}
+        tensors["seconds"] = torch.tensor(self.seconds, dtype=torch.float64)
+        files.write(self.state, save(tensors))
+
+    def counted(
+        self, steps: Iterable[Tensor], epoch: int, epochs: int, count: int
+    ) -> Iterator[Tensor]:
+        """Pass the losses of an epoch's `count` updates on, reporting each as progress."""
+        for step, loss in enumerate(steps, 1):
+            self.progress(f"epoch {epoch + 1} of {epochs}", epoch * count + step, epochs * count)
+            yield loss
+
+
+def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with `prefix`, without it."""
+    found = {name: value for name, value in tensors.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): value for name, value in found.items()}

@@ -1,0 +1,1 @@
+"""Part B: small networks trained from scratch on handwritten digits."""
