@@ -11,15 +11,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from generators import files
-
-Progress = Callable[[str, int, int], None]
-"""(what is being done, steps done, steps in all), called after every step."""
-
-
-def epoch_file(epoch: int) -> str:
-    """Return the name of the weights after `epoch` passes over the data, counted from 1."""
-    return f"epoch-{epoch:04d}.safetensors"
-
+from generators.figure import LOSSES, Progress, epoch_file
 
 @dataclass
 class Run:
@@ -75,6 +67,13 @@ class Run:
         tensors |= {f"losses.{epoch}": values for epoch, values in enumerate(losses)}
         tensors["seconds"] = torch.tensor(self.seconds, dtype=torch.float64)
         files.write(self.state, save(tensors))
+
+    def finish(self) -> None:
+        """Keep the losses, drop what only going on would need."""
+        tensors = load_file(self.state)
+        self.seconds = tensors["seconds"].tolist()
+        files.write(self.folder / LOSSES, save(part(tensors, "losses.")))
+        self.state.unlink()
 
     def counted(
         self, steps: Iterable[Tensor], epoch: int, epochs: int, count: int

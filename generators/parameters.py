@@ -1,11 +1,72 @@
-"""What an author may set: the declared range of a parameter."""
+"""What an author may set: declared in a section's `Parameters`, checked before anything runs."""
 
-from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from generators.code import Field
+from generators.errors import AuthorError, nearest
+
+Value: TypeAlias = "int | float | bool | str | tuple[int | float | bool | str, ...]"
+File: TypeAlias = str
+"""A parameter of this type names a file below content/, and its bytes are part of the key."""
+
+TYPES: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (float, int),
+    "bool": (bool,),
+    "str": (str,),
+    "File": (str,),
+}
 
 
-@dataclass(frozen=True)
-class Range:
+class Range(NamedTuple):
     """Both ends belong to it: `Annotated[float, Range(0, 1)]` takes 0 and 1."""
 
     low: float
     high: float
+
+
+def checked(
+    given: dict[str, object], fields: list[Field], where: str, content: Path
+) -> dict[str, Value]:
+    """Return the value of every field, given or default.
+
+    Raises: AuthorError, one line, for an unknown or missing name, a wrong type, a value out of
+    range or a file that is not there.
+    """
+    names = [field.name for field in fields]
+    for name in given:
+        if name not in names:
+            raise AuthorError(f"{where}: unknown parameter {name!r}{nearest(name, names)}")
+    values: dict[str, Value] = {}
+    for field in fields:
+        if field.required and field.name not in given:
+            raise AuthorError(f"{where}: parameter {field.name!r} is missing")
+        value = given.get(field.name, field.default)
+        values[field.name] = fitting(value, field, f"{where}: {field.name}", content)
+    return values
+
+
+def fitting(value: object, field: Field, where: str, content: Path) -> Value:
+    """Return `value` as the type that `field` declares."""
+    if field.kind.startswith("tuple["):
+        kind = field.kind.removeprefix("tuple[").partition(",")[0]
+        if not isinstance(value, (list, tuple)):
+            raise AuthorError(f"{where} = {value!r}, expected a list of {kind}")
+        return tuple(single(item, kind, field.range, where, content) for item in value)
+    return single(value, field.kind, field.range, where, content)
+
+
+def single(
+    value: object, kind: str, limits: list[float] | None, where: str, content: Path
+) -> int | float | bool | str:
+    is_bool_by_mistake = isinstance(value, bool) and kind != "bool"
+    if not isinstance(value, TYPES[kind]) or is_bool_by_mistake:
+        raise AuthorError(f"{where} = {value!r}, expected {'a file name' if kind == 'File' else kind}")
+    assert isinstance(value, (int, float, bool, str))
+    if limits and isinstance(value, (int, float)) and not limits[0] <= value <= limits[1]:
+        raise AuthorError(f"{where} = {value!r}, expected {limits[0]} to {limits[1]}")
+    if kind == "File" and isinstance(value, str) and not (content / value).is_file():
+        there = [path.relative_to(content).as_posix() for path in content.rglob("*.*")]
+        raise AuthorError(f"{where}: no file content/{value}{nearest(value, there)}")
+    return float(value) if kind == "float" else value

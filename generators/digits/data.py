@@ -52,3 +52,13 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
 def scaled(images: Tensor) -> Tensor:
     """Turn uint8 images (N, 28, 28) into the network's float32 (N, 1, 28, 28) in [0, 1]."""
     return images.unsqueeze(1).float() / 255
+
+
+def of_each_class(digits: Digits, classes: tuple[int, ...], seed: int) -> Tensor:
+    """Return one image (uint8) of each class asked for, drawn at random: (len(classes), 28, 28)."""
+    generator = torch.Generator().manual_seed(seed)
+    chosen = []
+    for label in classes:
+        there = (digits.labels == label).nonzero().flatten()
+        chosen.append(there[torch.randint(len(there), (), generator=generator)])
+    return digits.images[torch.stack(chosen)]

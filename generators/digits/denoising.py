@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from generators.digits.data import load
-from generators.digits.training import Plan, fit
+from generators.digits.training import Plan, bfloat16_pays, fit
 from generators.digits.unet import UNet
 from generators.networks import Run
 from generators.parameters import Range
@@ -44,8 +44,29 @@ def train(run: Run, recipe: Recipe) -> None:
     fit(network, loss, digits, Plan(recipe.epochs, recipe.batch, recipe.rate), run)
 
 
-def denoiser(weights: Path, hidden: int) -> UNet:
+def denoiser(weights: Path) -> UNet:
     """Return the trained network whose weights stand in a safetensors file, ready to be used."""
-    network = UNet(hidden)
-    network.load_state_dict(load_file(weights))
+    tensors = load_file(weights)
+    network = UNet(hidden=tensors["out.weight"].shape[1])
+    network.load_state_dict(tensors)
     return network.eval()
+
+
+@torch.inference_mode()
+def estimate(network: UNet, z: Tensor, batch: int = 250) -> Tensor:
+    """Return the network's estimates of x (N, 1, 28, 28) for noisy images z, on z's device."""
+    device = next(network.parameters()).device
+    network = network.to(memory_format=torch.channels_last)
+    with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16_pays(device)):
+        return torch.cat([network(part.to(device)).to(z.device) for part in z.split(batch)])
+
+
+def noised(x: Tensor, signal: float, noise: float, seed: int) -> Tensor:
+    """Return z = signal · x + noise · ε with ε ~ N(0, I) from the stream `seed`."""
+    generator = torch.Generator().manual_seed(seed)
+    return signal * x + noise * torch.randn(x.shape, generator=generator)
+
+
+def mean_squared_error(estimates: Tensor, x: Tensor) -> float:
+    """Return the mean of (estimate - x)² over all images and pixels."""
+    return mse_loss(estimates.double(), x.double()).item()

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from generators.digits.data import Digits, scaled
@@ -70,3 +72,9 @@ def bfloat16_pays(device: torch.device) -> bool:
     if device.type == "cpu":
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return device.type == "cuda"
+
+
+def read_losses(path: Path) -> list[Tensor]:
+    """Return the losses of a finished training: a tensor per epoch, a number per update."""
+    losses = load_file(path)
+    return [losses[str(epoch)] for epoch in range(len(losses))]

@@ -1,0 +1,213 @@
+"""Build the write-up: make the sections that are stale, render the pages.
+
+python build.py                    make what is stale, render, print a table
+python build.py noising denoiser   only these sections (all pages are rendered)
+"""
+
+import argparse
+import sys
+import time
+import traceback
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import cast
+
+from generators.errors import AuthorError, nearest
+from generators.files import digest
+from generators.project import Project, Status, open_project, status
+from generators.publishing import pages_are_fresh, pages_key, publish_pages
+from generators.reporting import Outcome, progress_shown, table
+
+ROOT = Path(__file__).resolve().parent
+
+
+def options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="build.py", description="Make the sections that are stale and render the write-up."
+    )
+    add = parser.add_argument
+    add("sections", nargs="*", metavar="SECTION", help="make only these (default: all)")
+    add("--force", action="store_true", help="make them even if fresh, networks of theirs included")
+    add("--check", action="store_true", help="change nothing; exit 1 and say why if stale")
+    add("--explain", metavar="SECTION", help="say what changed since a section was made")
+    add("--dry-run", action="store_true", help="say what would be made, and how long it took last")
+    add("--render-only", action="store_true", help="render pages, run nothing")
+    add("--list", action="store_true", help="list sections")
+    add("--serve", action="store_true", help="serve the site, render and reload on every change")
+    add("--port", type=int, default=8000, metavar="N", help="for --serve (default: 8000)")
+    add("--draft", action="store_true", help="quick version, in .cache/draft, marked, not published")
+    add("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps (default: the best there is)")
+    add("--threads", type=int, metavar="N", help="CPU threads (default: one per core)")
+    add("--out", type=Path, metavar="DIR", help="write the site there (default: site)")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one build; return 0 if all is well, 1 if something failed or is stale, 2 on wrong usage."""
+    started = time.monotonic()
+    chosen = options(arguments)
+    try:
+        if chosen.draft and chosen.out and chosen.out.resolve() == ROOT / "site":
+            raise AuthorError("--draft: a draft is never written to site/")
+        project = open_project(ROOT, chosen.out and chosen.out.resolve(), chosen.draft)
+        names = [*chosen.sections, *([chosen.explain] if chosen.explain else [])]
+        refuse_unknown(names, project)
+        code = act(project, chosen, started)
+        project.code.save()
+        return code
+    except AuthorError as error:
+        print(f"build.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("build.py: stopped; the next build goes on from the last checkpoint", file=sys.stderr)
+        return 130
+
+
+def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
+    statuses = read_statuses(project)
+    if chosen.list:
+        return say(f"{s.section.label:8} {s.section.name:24} {s.section.title}" for s in statuses)
+    if chosen.explain:
+        return say(explained(next(s for s in statuses if s.section.name == chosen.explain)))
+    if chosen.check:
+        return check(project, statuses)
+    if chosen.serve:
+        from generators.pages.serve import serve
+
+        return serve(ROOT, project.out, chosen.draft, chosen.port)
+    stale = [s for s in wanted(statuses, chosen) if chosen.force or not s.is_fresh]
+    if chosen.dry_run:
+        return say(f"{s.section.name}: {expectation(s)}; {why(s, chosen.force)}" for s in stale)
+    is_idle = pages_are_fresh(project, statuses) and (chosen.render_only or not stale)
+    with nullcontext() if is_idle else locked(project):
+        if not is_idle:
+            statuses = read_statuses(project)
+            stale = [s for s in wanted(statuses, chosen) if chosen.force or not s.is_fresh]
+        outcomes = {} if chosen.render_only else make(project, stale, chosen)
+        statuses = [status(project, s.section) if s.section.name in outcomes else s for s in statuses]
+        findings = [] if is_idle else publish_pages(project, statuses)
+    if chosen.render_only:
+        findings += [f"{s.section.name}: never made" for s in statuses if s.record is None]
+    rows = [outcomes.get(s.section.name) or standing(s) for s in statuses]
+    print(table(rows, started))
+    for finding in findings:
+        print(f"build.py: {finding}", file=sys.stderr)
+    return 1 if findings or any(row.state == "failed" for row in rows) else 0
+
+
+def read_statuses(project: Project) -> list[Status]:
+    return [status(project, section) for section in project.site.sections]
+
+
+def wanted(statuses: list[Status], chosen: argparse.Namespace) -> list[Status]:
+    return [s for s in statuses if not chosen.sections or s.section.name in chosen.sections]
+
+
+def make(
+    project: Project, stale: list[Status], chosen: argparse.Namespace
+) -> dict[str, Outcome]:
+    """Make sections one after the other; one that fails keeps its figures and stops nobody."""
+    if not stale:
+        return {}
+    from generators.machine import cores
+    from generators.making import Maker
+
+    try:
+        maker = Maker(project, chosen.device, chosen.threads or cores())
+    except ValueError as error:
+        raise AuthorError(str(error)) from None
+    outcomes: dict[str, Outcome] = {}
+    for each in stale:
+        name, began, reason, state = each.section.name, time.monotonic(), why(each, chosen.force), "made"
+        if each.damage:
+            print(f"build.py: {each.damage}; it is made again", file=sys.stderr)
+        try:
+            with progress_shown(name) as progress:
+                maker.make(each, progress, chosen.force)
+        except AuthorError as error:
+            state, reason = "failed", str(error)
+        except Exception as error:
+            traceback.print_exc()
+            state, reason = "failed", f"{type(error).__name__}: {error}"
+        seconds = time.monotonic() - began
+        outcomes[name] = Outcome(name, state, reason, seconds, size(project.out / name))
+    return outcomes
+
+
+def check(project: Project, statuses: list[Status]) -> int:
+    lines = [f"{s.section.name}: {why(s)}" for s in statuses if not s.is_fresh]
+    if not lines and not pages_are_fresh(project, statuses):
+        lines = ["the pages are not those of the records, texts and templates"]
+    say(lines)
+    return 1 if lines else 0
+
+
+def why(stale: Status, force: bool = False) -> str:
+    """Say in one line why a section is made."""
+    if stale.is_fresh:
+        return "--force" if force else "fresh"
+    reasons = [stale.damage] if stale.damage else stale.reasons or ["its key is of another version"]
+    more = f" and {len(reasons) - 1} more (--explain {stale.section.name})" if len(reasons) > 1 else ""
+    return reasons[0] + more
+
+
+def explained(stale: Status) -> list[str]:
+    if stale.is_fresh:
+        return [f"{stale.section.name} is fresh"]
+    half = "experiment" if stale.needs_experiment else "figures"
+    reasons = [stale.damage] if stale.damage else stale.reasons
+    return [f"{stale.section.name} is stale, its {half}:", *(f"  {reason}" for reason in reasons)]
+
+
+def expectation(stale: Status) -> str:
+    """Say how long a section took when it was last made."""
+    record = stale.record
+    if record is None:
+        return "never made yet"
+    training = sum(each["provenance"]["seconds"] for each in record["networks"].values())
+    own = record["provenance"]["seconds"]
+    trained = f" and {training:.0f} s for its networks" if training else ""
+    return f"{own:.1f} s{trained} on {record['provenance']['device']}"
+
+
+def standing(current: Status) -> Outcome:
+    """Return the row of a section that nobody made now."""
+    state = "fresh" if current.is_fresh else "stale"
+    reason = "" if current.is_fresh else why(current)
+    sizes = cast("dict[str, int]", {})
+    return Outcome(current.section.name, state, reason, 0.0, sum(sizes.values()))
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*")) if folder.is_dir() else 0
+
+
+def locked(project: Project) -> AbstractContextManager[object]:
+    """Hold the lock of the output folder, saying so when another build has it."""
+    from filelock import FileLock, Timeout
+
+    locks = project.cache / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(locks / f"{digest(str(project.out).encode())[:16]}.lock")
+    try:
+        return lock.acquire(timeout=0)
+    except Timeout:
+        print(f"build.py: another build is writing {project.out}; waiting", file=sys.stderr)
+        return lock.acquire()
+
+
+def refuse_unknown(names: list[str], project: Project) -> None:
+    known = [section.name for section in project.site.sections]
+    for name in names:
+        if name not in known:
+            raise AuthorError(f"unknown section {name!r}{nearest(name, known)}")
+
+
+def say(lines: object) -> int:
+    for line in cast("list[str]", lines):
+        print(line)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""The project's code as a graph: which definitions a function reaches, through any imports."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from generators.errors import AuthorError
+from generators.files import digest, write
+
+Node = tuple[str, str]
+"""(module, name); the name "" stands for the loose statements, "*" for all of the module."""
+
+FORMAT = "1"
+
+
+class Definition(NamedTuple):
+    """One name of a module: what it is, what it refers to ("training.fit"), what it reads.
+
+    `reads` are the attributes that a function takes from its second argument, or None where the
+    argument is handed on whole. The digest of nothing at all is "".
+    """
+
+    digest: str
+    refers: list[str]
+    reads: list[str] | None = None
+
+
+class Field(NamedTuple):
+    """One field of a dataclass: its type as written, its range, its default as a literal."""
+
+    name: str
+    kind: str
+    range: list[float] | None
+    required: bool
+    default: object
+
+
+class Summary(NamedTuple):
+    """A module: its definitions, its imports (local name to "package.module" or
+    "package.module:name"), the statements that belong to no name, the fields of its dataclasses."""
+
+    definitions: dict[str, Definition]
+    imports: dict[str, str]
+    loose: Definition
+    fields: dict[str, list[Field]]
+
+
+def unpacked(entry: list[object]) -> Summary:
+    """Return a summary from the lists that JSON makes of its named tuples."""
+    definitions, imports, loose, fields = entry
+    return Summary(
+        {name: Definition(*value) for name, value in definitions.items()},
+        imports,
+        Definition(*loose),
+        {name: [Field(*field) for field in value] for name, value in fields.items()},
+    )
+
+
+class Code:
+    """The modules under `root`, read once and only as far as somebody asks.
+
+    What a module defines is remembered in the file `memory` under the digest of its source, so
+    that nothing is parsed twice; a memory that is missing or damaged costs time, nothing else.
+    """
+
+    def __init__(self, root: Path, memory: Path | None = None) -> None:
+        self.root = root
+        self.memory = memory
+        self.summaries: dict[str, Summary | None] = {}
+        self.remembered = remembered(memory)
+        self.used: dict[str, list[object]] = {}
+
+    def path(self, module: str) -> Path | None:
+        """Return the file of a module of the project, or None."""
+        base = self.root.joinpath(*module.split("."))
+        for path in (base.with_suffix(".py"), base / "__init__.py"):
+            if path.is_file():
+                return path
+        return None
+
+    def summary(self, module: str) -> Summary | None:
+        """Return what a module defines, or None when it is none of the project's."""
+        if module not in self.summaries:
+            path = self.path(module)
+            self.summaries[module] = self.read(path, module) if path else None
+        return self.summaries[module]
+
+    def read(self, path: Path, module: str) -> Summary:
+        source = path.read_bytes()
+        key = digest(b"\n".join([FORMAT.encode(), module.encode(), source]))
+        if key not in self.remembered:
+            # Parsing needs ast, some 10 ms of import that an unchanged project does without.
+            from generators.definitions import summarise
+
+            try:
+                summary = summarise(source.decode(), module, path.name == "__init__.py")
+            except SyntaxError as error:
+                raise AuthorError(f"{path}:{error.lineno}: {error.msg}") from None
+            self.remembered[key] = list(summary)
+        self.used[key] = self.remembered[key]
+        return unpacked(self.remembered[key])
+
+    def save(self) -> None:
+        """Remember what was parsed, and forget sources that are gone."""
+        if self.memory and self.used.keys() != remembered(self.memory).keys():
+            write(self.memory, json.dumps(self.used).encode())
+
+    def definition(self, module: str, name: str) -> Definition:
+        """Return one definition.
+
+        Raises: AuthorError when the project has no such module or name.
+        """
+        summary = self.summary(module)
+        if summary is None or name not in summary.definitions:
+            raise AuthorError(f"{module.replace('.', '/')}.py: found no {name}, expected one")
+        return summary.definitions[name]
+
+    def reach(self, module: str, name: str) -> dict[str, str]:
+        """Return "module:name" and digest of all that `module.name` reaches, itself included."""
+        self.definition(module, name)
+        waiting, seen = [(module, name)], dict[Node, str]()
+        while waiting:
+            node = waiting.pop()
+            if node not in seen:
+                seen[node], follow = self.visit(*node)
+                waiting += follow
+        return {f"{node[0]}:{node[1]}": value for node, value in sorted(seen.items()) if value}
+
+    def visit(self, module: str, name: str) -> tuple[str, list[Node]]:
+        """Return a node's digest and the nodes that it needs."""
+        summary = self.summary(module)
+        assert summary is not None, module
+        if name == "*":
+            follow = [(module, each) for each in ("", *summary.definitions)]
+            for target in summary.imports.values():
+                follow += self.resolve(*target.split(":"))
+            return "", follow
+        entry = summary.definitions[name] if name else summary.loose
+        follow = [node for dotted in entry.refers for node in self.target(module, dotted)]
+        parts = module.split(".")
+        packages = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+        follow += [(package, "") for package in packages if name and self.summary(package)]
+        if "*" in summary.imports:
+            follow += self.resolve(summary.imports["*"].partition(":")[0])
+        return entry.digest, follow
+
+    def target(self, module: str, dotted: str) -> list[Node]:
+        """Return the nodes that a dotted name, read in `module`, stands for."""
+        summary = self.summary(module)
+        assert summary is not None, module
+        root, _, rest = dotted.partition(".")
+        if root in summary.definitions:
+            return [(module, root)]
+        if root not in summary.imports:
+            return []
+        origin, _, name = summary.imports[root].partition(":")
+        return self.resolve(origin, ".".join(filter(None, (name, rest))))
+
+    def resolve(self, module: str, dotted: str = "") -> list[Node]:
+        """Follow a dotted name from a module to a definition, or to the whole of a module."""
+        root, _, rest = dotted.partition(".")
+        summary = self.summary(module)
+        if summary is None:
+            # A package without a file of its own may still hold modules of the project.
+            is_ours = root and self.root.joinpath(*module.split(".")).is_dir()
+            return self.resolve(f"{module}.{root}", rest) if is_ours else []
+        if not root or root == "*":
+            return [(module, "*")]
+        if root in summary.definitions:
+            return [(module, root)]
+        if self.path(f"{module}.{root}"):
+            return self.resolve(f"{module}.{root}", rest)
+        return self.target(module, dotted) if root in summary.imports else [(module, "*")]
+
+
+def remembered(memory: Path | None) -> dict[str, list[object]]:
+    """Return what a memory file holds, which is nothing when it is missing or damaged."""
+    try:
+        content = json.loads(memory.read_bytes()) if memory else {}
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

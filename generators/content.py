@@ -1,0 +1,220 @@
+"""What the author writes under content/: site.toml, and one Markdown file per section."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from generators.code import Code, Field
+from generators.errors import AuthorError, nearest
+from generators.parameters import Value, checked
+
+FENCE = "+++"
+NAME = re.compile(r"[a-z][0-9]*-([a-z0-9-]+)\.md")
+Kind = TypeVar("Kind")
+
+
+class Network(NamedTuple):
+    """A network that sections name: `train(run, recipe)` in the module `trainer` makes it."""
+
+    name: str
+    trainer: str
+    recipe: dict[str, Value]
+    seed: int
+
+
+class Part(NamedTuple):
+    """One page of the write-up."""
+
+    name: str
+    title: str
+    text: str
+
+
+class Section(NamedTuple):
+    """One experiment: its words, and what `experiment` and `figures` of `generator` get."""
+
+    name: str
+    path: Path
+    title: str
+    part: str
+    number: str
+    generator: str
+    parameters: dict[str, Value]
+    files: list[str]
+    networks: list[Network]
+    seed: int
+    text: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.part.upper()}{self.number}"
+
+    @property
+    def order(self) -> tuple[str, list[int]]:
+        return self.part, [int(digits) for digits in re.findall(r"\d+", self.number)]
+
+
+class Site(NamedTuple):
+    """All of content/."""
+
+    title: str
+    author: str
+    description: str
+    address: str
+    datasets: dict[str, str]
+    parts: list[Part]
+    sections: list[Section]
+
+
+def read(root: Path, code: Code, draft: bool = False) -> Site:
+    """Read content/ and check all of it; with `draft`, `[draft]` tables replace parameters.
+
+    Raises: AuthorError naming the file, what was found and what was expected.
+    """
+    content = root / "content"
+    path = content / "site.toml"
+    table = parsed(path, text_of(path))
+    known = {"title", "author", "description", "address", "seed", "data", "parts", "networks"}
+    refuse_unknown(table, known, path)
+    seed = typed(table, "seed", int, path)
+    parts = {
+        name: Part(name, typed(part, "title", str, path), typed(part, "text", str, path, ""))
+        for name, part in typed(table, "parts", dict, path).items()
+    }
+    networks = {
+        name: network(name, entry, code, content, draft, seed)
+        for name, entry in typed(table, "networks", dict, path, {}).items()
+    }
+    sections = [
+        section(file, code, networks, parts, draft, seed) for file in sorted(content.glob("*.md"))
+    ]
+    refuse_twins(sections)
+    return Site(
+        typed(table, "title", str, path),
+        typed(table, "author", str, path, ""),
+        typed(table, "description", str, path, ""),
+        typed(table, "address", str, path, "").rstrip("/"),
+        typed(table, "data", dict, path, {}),
+        list(parts.values()),
+        sorted(sections, key=lambda each: each.order),
+    )
+
+
+def network(
+    name: str, entry: dict[str, object], code: Code, content: Path, draft: bool, seed: int
+) -> Network:
+    where = f"content/site.toml, networks.{name}"
+    given = dict(entry)
+    trainer = given.pop("trainer", None)
+    drafted = given.pop("draft", {})
+    if not isinstance(trainer, str):
+        raise AuthorError(f"{where}: trainer is missing, expected a module such as 'digits.denoising'")
+    code.definition(f"generators.{trainer}", "train")
+    if draft and isinstance(drafted, dict):
+        given |= drafted
+    recipe = checked(given, fields_of(code, trainer, "Recipe"), where, content)
+    return Network(name, f"generators.{trainer}", recipe, seed)
+
+
+def section(
+    path: Path,
+    code: Code,
+    networks: dict[str, Network],
+    parts: dict[str, Part],
+    draft: bool,
+    seed: int,
+) -> Section:
+    name = NAME.fullmatch(path.name)
+    if not name:
+        raise AuthorError(f"content/{path.name}: expected a name such as b11-noising.md")
+    where = f"content/{path.name}"
+    head, body = split(path)
+    table = parsed(path, head)
+    known = {"title", "part", "number", "generator", "networks", "seed", "parameters", "draft"}
+    refuse_unknown(table, known, path)
+    part = typed(table, "part", str, path)
+    if part not in parts:
+        raise AuthorError(f"{where}: part = {part!r}{nearest(part, parts)}")
+    generator = f"generators.{typed(table, 'generator', str, path)}"
+    for function in ("experiment", "figures"):
+        code.definition(generator, function)
+    given = typed(table, "parameters", dict, path, {})
+    if draft:
+        given = given | typed(table, "draft", dict, path, {})
+    fields = fields_of(code, generator.removeprefix("generators."), "Parameters")
+    wanted = typed(table, "networks", list, path, [])
+    for each in wanted:
+        if each not in networks:
+            raise AuthorError(f"{where}: unknown network {each!r}{nearest(each, networks)}")
+    return Section(
+        name[1],
+        path,
+        typed(table, "title", str, path),
+        part,
+        typed(table, "number", str, path),
+        generator,
+        checked(given, fields, where, path.parent),
+        [field.name for field in fields if "File" in field.kind],
+        [networks[each] for each in wanted],
+        typed(table, "seed", int, path, seed),
+        body,
+    )
+
+
+def fields_of(code: Code, module: str, name: str) -> list[Field]:
+    summary = code.summary(f"generators.{module}")
+    return summary.fields.get(name, []) if summary else []
+
+
+def split(path: Path) -> tuple[str, str]:
+    """Return a Markdown file's front matter and its body."""
+    text = text_of(path)
+    pieces = re.split(rf"(?m)^{re.escape(FENCE)}[ \t]*$\n?", text, maxsplit=2)
+    if len(pieces) < 3 or pieces[0].strip():
+        raise AuthorError(f"content/{path.name}: expected front matter between two lines {FENCE}")
+    return pieces[1], pieces[2]
+
+
+def text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise AuthorError(f"content/{path.name}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise AuthorError(f"content/{path.name}: not UTF-8 at byte {error.start}") from None
+
+
+def parsed(path: Path, text: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise AuthorError(f"content/{path.name}: {error}") from None
+
+
+def refuse_unknown(table: dict[str, object], known: set[str], path: Path) -> None:
+    for name in table:
+        if name not in known:
+            raise AuthorError(f"content/{path.name}: unknown key {name!r}{nearest(name, known)}")
+
+
+def refuse_twins(sections: list[Section]) -> None:
+    names: dict[str, Section] = {}
+    for each in sections:
+        if each.name in names:
+            other = names[each.name].path.name
+            raise AuthorError(f"content/{each.path.name}: {each.name!r} is also the name of {other}")
+        names[each.name] = each
+
+
+def typed(
+    table: dict[str, object], name: str, kind: type[Kind], path: Path, default: Kind | None = None
+) -> Kind:
+    """Return `table[name]`, which must be of type `kind`."""
+    value = table.get(name, default)
+    where = f"content/{path.name}"
+    if value is None:
+        raise AuthorError(f"{where}: {name} is missing, expected {kind.__name__}")
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise AuthorError(f"{where}: {name} = {value!r}, expected {kind.__name__}")
+    return value

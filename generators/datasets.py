@@ -1,0 +1,88 @@
+"""Data sets on this machine: a folder of the author's, the user's cache, or a download."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from generators.errors import AuthorError, nearest
+
+
+class Dataset(NamedTuple):
+    """Files with their MD5 sums, and the addresses of the folders that offer them."""
+
+    variable: str
+    files: dict[str, str]
+    mirrors: tuple[str, ...]
+
+
+DATASETS = {
+    "mnist": Dataset(
+        "MNIST_DIR",
+        {
+            "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+            "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+            "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+        },
+        (
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ),
+    )
+}
+
+
+def find(name: str, folder: str = "") -> Path:
+    """Return a folder with all files of a data set, each checked against its MD5 sum.
+
+    `folder`, where the author has set one, or the data set's environment variable, is the only
+    place that is looked at; without either, the user's cache, filled from the mirrors if need be.
+    Raises: AuthorError naming the first file that is missing or not what it should be.
+    """
+    if name not in DATASETS:
+        raise AuthorError(f"unknown data set {name!r}{nearest(name, DATASETS)}")
+    dataset = DATASETS[name]
+    chosen = folder or os.environ.get(dataset.variable, "")
+    if chosen:
+        check(Path(chosen).expanduser(), dataset.files)
+        return Path(chosen).expanduser()
+    return fetched(name, dataset)
+
+
+def check(folder: Path, sums: dict[str, str]) -> None:
+    contents = {file: folder / file for file in sums}
+    for file, path in contents.items():
+        if not path.is_file():
+            raise AuthorError(f"{path}: no such file; the data set needs {', '.join(sums)}")
+        found = md5(path)
+        if found != sums[file]:
+            twin = [other for other, value in sums.items() if value == found]
+            what = f"is {twin[0]}" if twin else f"is damaged (MD5 {found}, expected {sums[file]})"
+            raise AuthorError(f"{path} {what}")
+
+
+def md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def fetched(name: str, dataset: Dataset) -> Path:
+    """Return the user's cache of a data set, downloading what it lacks."""
+    import pooch
+
+    pooch.get_logger().setLevel("ERROR")
+    cache = Path(pooch.os_cache("diffusion-write-up")) / name
+    problem = ""
+    for mirror in dataset.mirrors:
+        known = {file: f"md5:{value}" for file, value in dataset.files.items()}
+        store = pooch.create(cache, mirror, registry=known)
+        try:
+            for file in dataset.files:
+                store.fetch(file)
+            return cache
+        except (OSError, ValueError) as error:
+            problem = f"{mirror}: {error}"
+    raise AuthorError(
+        f"{name} is not on this machine and could not be downloaded ({problem}); "
+        f"put its files into a folder and name it in {dataset.variable} or content/site.toml [data]"
+    )

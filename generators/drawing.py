@@ -1,0 +1,152 @@
+"""Figures as files: PNG sheets at native size, GIF, SVG with CSV, and what a page must know."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+import imageio.v3 as imageio
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Picture
+from PIL.PngImagePlugin import PngInfo
+
+from generators.figure import Animation, Figure, Panels, Plot, Trajectory
+from generators.plotting import plot_svg
+
+Pixels: TypeAlias = NDArray[np.uint8]
+Shown: TypeAlias = "dict[str, str | int | list[str] | dict[str, str]]"
+
+MARGIN = 1
+LAST_FRAME = 1000
+GIF_HEADER, PALETTE = 13, 768
+
+
+class Drawn(NamedTuple):
+    """A figure's files by name, and what a page needs to show them (JSON)."""
+
+    files: dict[str, bytes]
+    shown: Shown
+
+
+def draw(figure: Figure, provenance: dict[str, object]) -> Drawn:
+    """Draw a figure; `provenance` is written into its PNG files.
+
+    Raises: ValueError naming the figure when its images or labels do not fit together.
+    """
+    if isinstance(figure, Plot):
+        return plot(figure)
+    if isinstance(figure, Animation):
+        return animation(figure, provenance)
+    if isinstance(figure, Trajectory):
+        return trajectory(figure, provenance)
+    return panels(figure, provenance)
+
+
+def panels(figure: Panels, provenance: dict[str, object]) -> Drawn:
+    counts = {len(row) for row in figure.rows}
+    if len(counts) != 1 or (figure.columns and len(figure.columns) not in counts):
+        raise ValueError(f"{figure.name}: rows of {sorted(counts)}, {len(figure.columns)} labels")
+    if figure.labels and len(figure.labels) != len(figure.rows):
+        raise ValueError(f"{figure.name}: {len(figure.rows)} rows, {len(figure.labels)} labels")
+    sheet = joined([[pixels(image) for image in row] for row in figure.rows])
+    file = f"{figure.name}.png"
+    shown = described(figure, "panels", sheet, {"image": file})
+    shown |= {"columns": list(figure.columns), "labels": list(figure.labels)}
+    shown |= {"across": counts.pop(), "down": len(figure.rows)}
+    return Drawn({file: png(sheet, provenance)}, shown)
+
+
+def trajectory(figure: Trajectory, provenance: dict[str, object]) -> Drawn:
+    if len(figure.frames) != len(figure.steps):
+        raise ValueError(f"{figure.name}: {len(figure.frames)} frames, {len(figure.steps)} steps")
+    columns = [joined([[pixels(image)] for image in frame]) for frame in figure.frames]
+    sheet = np.concatenate(columns, axis=1)
+    file = f"{figure.name}.png"
+    shown = described(figure, "trajectory", sheet, {"image": file})
+    shown |= {"columns": list(figure.steps), "across": len(columns)}
+    return Drawn({file: png(sheet, provenance)}, shown)
+
+
+def animation(figure: Animation, provenance: dict[str, object]) -> Drawn:
+    frames = [pixels(image) for image in figure.frames]
+    still, moving = f"{figure.name}.png", f"{figure.name}.gif"
+    shown = described(figure, "animation", frames[-1], {"image": moving, "still": still})
+    shown |= {"frames": len(frames), "milliseconds": figure.milliseconds}
+    return Drawn(
+        {moving: gif(frames, figure.milliseconds), still: png(frames[-1], provenance)}, shown
+    )
+
+
+def plot(figure: Plot) -> Drawn:
+    image, table = f"{figure.name}.svg", f"{figure.name}.csv"
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["series", figure.x, figure.y])
+    for series in figure.series:
+        writer.writerows([series.label, x, y] for x, y in zip(series.x, series.y, strict=True))
+    svg, width, height = plot_svg(figure)
+    shown: Shown = {"name": figure.name, "kind": "plot", "files": {"image": image, "table": table}}
+    shown |= {"caption": figure.caption, "alt": figure.alt, "width": width, "height": height}
+    return Drawn({image: svg.encode(), table: text.getvalue().encode()}, shown)
+
+
+def described(figure: Figure, kind: str, sheet: Pixels, files: dict[str, str]) -> Shown:
+    height, width = sheet.shape[:2]
+    shown: Shown = {"name": figure.name, "kind": kind, "files": files}
+    return shown | {"caption": figure.caption, "alt": figure.alt, "width": width, "height": height}
+
+
+def pixels(image: object) -> Pixels:
+    """Return an image as uint8 (H, W) or (H, W, 3)."""
+    values = np.asarray(image)
+    if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] != 3):
+        raise ValueError(f"an image of shape {values.shape}, expected (H, W) or (H, W, 3)")
+    if values.dtype == np.uint8:
+        return values
+    return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
+
+
+def joined(rows: Sequence[Sequence[Pixels]]) -> Pixels:
+    """Put images on one sheet with a transparent margin around each: (H, W, 2) or (H, W, 4)."""
+    lines = [np.concatenate([framed(image) for image in row], axis=1) for row in rows]
+    return np.concatenate(lines, axis=0)
+
+
+def framed(image: Pixels) -> Pixels:
+    colours = image[..., None] if image.ndim == 2 else image
+    opaque = np.full_like(colours[..., :1], 255)
+    space = ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0))
+    return np.pad(np.concatenate([colours, opaque], axis=2), space)
+
+
+def png(image: Pixels, provenance: dict[str, object]) -> bytes:
+    """Encode an image, its provenance as JSON in the text chunk "Provenance"."""
+    information = PngInfo()
+    information.add_text("Provenance", json.dumps(provenance, sort_keys=True))
+    file = io.BytesIO()
+    Picture.fromarray(image).save(file, "PNG", optimize=True, pnginfo=information)
+    return file.getvalue()
+
+
+def gif(frames: Sequence[Pixels], milliseconds: int) -> bytes:
+    """Encode frames of one size as a GIF at native size, with one palette taken from all of them.
+
+    imageio cannot be told a palette, so colours go through it as if they were grey levels, and
+    their palette then takes the place of the grey one in the header (GIF89a, section 18 and 19).
+    """
+    stacked = np.stack(frames)
+    colours = None
+    if stacked.ndim == 4:
+        everything = Picture.fromarray(stacked.reshape(-1, *stacked.shape[2:]))
+        indexed = everything.quantize(256, Picture.Quantize.MEDIANCUT, dither=Picture.Dither.NONE)
+        colours = bytes(indexed.getpalette() or ()).ljust(PALETTE, b"\0")
+        stacked = np.asarray(indexed).reshape(stacked.shape[:3])
+    durations = [milliseconds] * (len(frames) - 1) + [max(milliseconds, LAST_FRAME)]
+    content: bytes = imageio.imwrite(
+        "<bytes>", stacked, extension=".gif", plugin="pillow", duration=durations, loop=0, optimize=False
+    )
+    if colours is None:
+        return content
+    return content[:GIF_HEADER] + colours + content[GIF_HEADER + PALETTE :]

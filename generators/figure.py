@@ -1,0 +1,135 @@
+"""What a section gets, and what it returns: a context in, figures and numbers out.
+
+This module imports neither torch nor numpy; an image is anything that numpy takes for an array of
+shape (H, W) or (H, W, 3), uint8, or float in [0, 1], which is clipped and rounded to 8 bits.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from generators.streams import stream
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    Image: TypeAlias = NDArray[np.generic]
+
+LOSSES = "losses.safetensors"
+Progress = Callable[[str, int, int], None]
+"""(what is being done, steps done, steps in all)."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network: a folder with the weights after each epoch and the losses of each."""
+
+    folder: Path
+    epochs: int
+
+    def weights(self, epoch: int) -> Path:
+        """Return the safetensors file with the weights after `epoch` (1 … `epochs`)."""
+        if not 1 <= epoch <= self.epochs:
+            raise ValueError(f"epoch {epoch} of a network trained for {self.epochs}")
+        return self.folder / epoch_file(epoch)
+
+    @property
+    def losses(self) -> Path:
+        """The safetensors file with the losses (one per update) of each epoch, "0", "1", …"""
+        return self.folder / LOSSES
+
+
+def epoch_file(epoch: int) -> str:
+    """Return the name of the weights after `epoch` passes over the data, counted from 1."""
+    return f"epoch-{epoch:04d}.safetensors"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an experiment may use beside its parameters."""
+
+    section: str
+    seed: int
+    device: "torch.device"
+    content: Path
+    dataset: Callable[[str], Path]
+    networks: Mapping[str, Trained]
+    progress: Progress
+
+    def stream(self, figure: str) -> int:
+        """Return the seed of the random stream that belongs to one figure of this section."""
+        return stream(self.seed, self.section, figure)
+
+
+@dataclass(frozen=True)
+class Panels:
+    """A grid of images of one size, with labels above its columns and beside its rows."""
+
+    name: str
+    caption: str
+    alt: str
+    rows: "Sequence[Sequence[Image]]"
+    columns: Sequence[str] = ()
+    labels: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Images over time under a scrubber: `frames[k]` are the images at the step `steps[k]`."""
+
+    name: str
+    caption: str
+    alt: str
+    frames: "Sequence[Sequence[Image]]"
+    steps: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Animation:
+    """A GIF that holds each frame for `milliseconds` and its last one for a second."""
+
+    name: str
+    caption: str
+    alt: str
+    frames: "Sequence[Image]"
+    milliseconds: int = 80
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a plot, or its markers where `marks` is set, or a rule drawn at one height."""
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    marks: bool = False
+    rule: bool = False
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Lines over a common axis, drawn as SVG with their numbers in a CSV file."""
+
+    name: str
+    caption: str
+    alt: str
+    series: Sequence[Series]
+    x: str
+    y: str
+    logarithmic: bool = False
+    size: tuple[float, float] = field(default=(7.0, 3.4))
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number for the prose, as it should read there: `[](number:name)`."""
+
+    name: str
+    text: str
+
+
+Figure = Panels | Trajectory | Animation | Plot
+Output = Figure | Number

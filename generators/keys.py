@@ -1,0 +1,84 @@
+"""Keys: what a result was made from, so that equal keys mean equal results."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from generators.code import Code
+from generators.content import Network, Section
+from generators.files import digest
+
+FORMAT = "1"
+
+
+class Key(NamedTuple):
+    """A digest, and the parts it was computed from: what they are called, and their values."""
+
+    digest: str
+    parts: dict[str, str]
+
+
+def keyed(parts: dict[str, str]) -> Key:
+    text = json.dumps([FORMAT, sorted(parts.items())])
+    return Key(digest(text.encode())[:32], parts)
+
+
+def code_parts(code: Code, module: str, name: str) -> dict[str, str]:
+    return {f"code {node}": value[:16] for node, value in code.reach(module, name).items()}
+
+
+def network_key(code: Code, network: Network) -> Key:
+    """Return the key of a trained network: its trainer's code, its recipe, its seed."""
+    parts = code_parts(code, network.trainer, "train")
+    parts |= {f"recipe {name}": json.dumps(value) for name, value in network.recipe.items()}
+    return keyed(parts | {"seed": str(network.seed)})
+
+
+def experiment_key(code: Code, section: Section) -> Key:
+    """Return the key of a section's experiment: code, the parameters it reads, inputs, networks."""
+    parts = code_parts(code, section.generator, "experiment") | {"seed": str(section.seed)}
+    parts |= parameter_parts(code, section, "experiment")
+    for network in section.networks:
+        for name, value in network_key(code, network).parts.items():
+            parts[f"network {network.name}: {name}"] = value
+    return keyed(parts)
+
+
+def figures_key(code: Code, section: Section, experiment: Key) -> Key:
+    """Return the key of a section's figures: their code and how figures are drawn at all."""
+    parts = code_parts(code, "generators.drawing", "draw")
+    parts |= code_parts(code, section.generator, "figures")
+    parts |= parameter_parts(code, section, "figures")
+    return keyed(parts | {"experiment": experiment.digest})
+
+
+def parameter_parts(code: Code, section: Section, function: str) -> dict[str, str]:
+    """Return the parameters that one half of a section reads, files by their bytes."""
+    reads = code.definition(section.generator, function).reads
+    parts: dict[str, str] = {}
+    for name, value in section.parameters.items():
+        if reads is None or name in reads:
+            parts[f"parameter {name}"] = json.dumps(value)
+            if name in section.files:
+                files = value if isinstance(value, tuple) else (value,)
+                for file in map(str, files):
+                    parts[f"input content/{file}"] = file_digest(section.path.parent / file)
+    return parts
+
+
+def file_digest(path: Path) -> str:
+    return digest(path.read_bytes())[:16]
+
+
+def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
+    """Say in words, one line each, what makes two keys differ."""
+    lines = []
+    for name in sorted(old.keys() | new.keys()):
+        if name not in old:
+            lines.append(f"{name} is new")
+        elif name not in new:
+            lines.append(f"{name} is gone")
+        elif old[name] != new[name]:
+            is_hash = name.startswith(("code ", "input ")) or ": code " in name
+            lines.append(f"{name} changed" + ("" if is_hash else f": {old[name]} → {new[name]}"))
+    return lines

@@ -1,0 +1,251 @@
+"""Make one section: train the networks it names, run its experiment, draw its figures."""
+
+import datetime
+import importlib
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol, cast
+
+from filelock import FileLock
+
+from generators import machine
+from generators.content import Network, Section
+from generators.datasets import find
+from generators.drawing import draw
+from generators.figure import Context, Number, Output, Progress, Trained
+from generators.files import digest, write
+from generators.keys import network_key
+from generators.networks import Run
+from generators.project import Project, Status
+from generators.results import pack, unpack
+from generators.store import (
+    RECORD,
+    NetworkRecord,
+    Provenance,
+    Record,
+    ResultsRecord,
+    Shown,
+    publish,
+    read_sealed,
+    write_sealed,
+)
+
+KEPT = 1_000_000
+RESULTS = "results.safetensors"
+LIBRARIES = ("torch", "numpy", "pillow", "imageio", "matplotlib")
+
+
+class SectionModule(Protocol):
+    """What a section module must have; what its two types hold is its own affair."""
+
+    Parameters: type[object]
+    Results: type[object]
+
+    def experiment(self, context: Context, parameters: object) -> object: ...
+    def figures(self, results: object, parameters: object) -> Iterable[Output]: ...
+
+
+class Maker:
+    """Makes the sections of one project on one device."""
+
+    def __init__(self, project: Project, device: str | None, threads: int):
+        self.project = project
+        self.device = machine.choose_device(device)
+        machine.prepare(threads)
+
+    def make(self, status: Status, progress: Progress, force: bool = False) -> Record:
+        """Make what is stale of a section and publish it; with `force`, make all of it."""
+        self.progress = progress
+        module = cast(SectionModule, importlib.import_module(status.section.generator))
+        parameters = module.Parameters(**status.section.parameters)
+        folder = None if force else self.kept_results(status)
+        if folder is None:
+            folder = self.run(module, parameters, status, force)
+        results = cast(ResultsRecord, read_sealed(folder, verify=False).record)
+        found = unpack(folder / RESULTS, module.Results)
+        shown, numbers, contents = self.draw(module.figures(found, parameters), status)
+        content = (folder / RESULTS).read_bytes()
+        if len(content) <= KEPT:
+            contents[RESULTS] = content
+        record: Record = {
+            "section": status.section.name,
+            "seed": status.section.seed,
+            "draft": self.project.draft,
+            "parameters": {k: json.dumps(v) for k, v in status.section.parameters.items()},
+            "experiment": {"key": status.experiment.digest, "parts": status.experiment.parts},
+            "figures": {"key": status.figures.digest, "parts": status.figures.parts},
+            "provenance": results["provenance"],
+            "networks": results["networks"],
+            "shown": shown,
+            "numbers": numbers,
+            "files": {},
+        }
+        publish(self.project.out / status.section.name, record, contents)
+        return record
+
+    def results_folder(self, status: Status) -> Path:
+        return self.project.cache / "results" / status.experiment.digest
+
+    def kept_results(self, status: Status) -> Path | None:
+        """Return a folder with the results of the section's key, from the cache or from the site."""
+        folder = self.results_folder(status)
+        found = read_sealed(folder)
+        if found.record is not None and not found.damage:
+            return folder
+        record = status.record
+        published = self.project.out / status.section.name / RESULTS
+        if record is None or status.needs_experiment or RESULTS not in record["files"]:
+            return None
+        content = published.read_bytes() if published.exists() else b""
+        if digest(content) != record["files"][RESULTS]:
+            return None
+        self.keep(folder, content, record["experiment"]["key"], record["provenance"], record["networks"])
+        return folder
+
+    def keep(
+        self,
+        folder: Path,
+        content: bytes,
+        key: str,
+        provenance: Provenance,
+        networks: dict[str, NetworkRecord],
+    ) -> None:
+        record: ResultsRecord = {
+            "key": key,
+            "provenance": provenance,
+            "networks": networks,
+            "files": {RESULTS: digest(content)},
+        }
+        write(folder / RESULTS, content)
+        write_sealed(folder, record)
+
+    def run(self, module: SectionModule, parameters: object, status: Status, force: bool) -> Path:
+        """Run a section's experiment; return the folder of its results."""
+        section = status.section
+        owned = {each.name for each in section.networks if owner(self.project, each) == section.name}
+        records = {
+            each.name: self.train(each, force and each.name in owned) for each in section.networks
+        }
+        context = Context(
+            section.name,
+            section.seed,
+            self.device,
+            self.project.content,
+            self.dataset,
+            {name: self.trained(record) for name, record in records.items()},
+            self.progress,
+        )
+        started = time.monotonic()
+        results = module.experiment(context, parameters)
+        provenance = self.provenance(time.monotonic() - started)
+        folder = self.results_folder(status)
+        self.keep(folder, pack(results), status.experiment.digest, provenance, records)
+        return folder
+
+    def draw(
+        self, outputs: Iterable[Output], status: Status
+    ) -> tuple[list[Shown], dict[str, str], dict[str, bytes]]:
+        """Draw what `figures` yields; each PNG carries what it was made from."""
+        section = status.section
+        told: dict[str, object] = {
+            "section": section.name,
+            "key": status.experiment.digest,
+            "seed": section.seed,
+            "parameters": section.parameters,
+            "networks": {each.name: each.recipe for each in section.networks},
+            "draft": self.project.draft,
+            "versions": versions(),
+            "command": f"python build.py {section.name} --force",
+        }
+        shown: list[Shown] = []
+        numbers: dict[str, str] = {}
+        contents: dict[str, bytes] = {}
+        for output in outputs:
+            if isinstance(output, Number):
+                numbers[output.name] = output.text
+                continue
+            drawn = draw(output, told | {"figure": output.name})
+            contents |= drawn.files
+            shown.append(drawn.shown)
+        return shown, numbers, contents
+
+    def train(self, network: Network, force: bool) -> NetworkRecord:
+        """Return the record of a trained network, training it first where there is none.
+
+        Unfinished training is taken up where it was left, whether forced or not.
+        """
+        key = network_key(self.project.code, network)
+        folder = self.network_folder(key.digest)
+        locks = self.project.cache / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(locks / f"network-{key.digest}.lock"):
+            found = read_sealed(folder)
+            if found.record is not None and not found.damage and not force:
+                return cast(NetworkRecord, found.record)
+            unfinished = self.project.cache / "training" / key.digest
+            self.fit(network, unfinished, key.digest)
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.rename(folder)
+        return cast(NetworkRecord, read_sealed(folder).record)
+
+    def fit(self, network: Network, folder: Path, key: str) -> None:
+        trainer = importlib.import_module(network.trainer)
+
+        def progress(what: str, done: int, total: int) -> None:
+            self.progress(f"{network.name}, {what}", done, total)
+
+        run = Run(folder, network.seed, self.device, self.dataset, progress)
+        trainer.train(run, trainer.Recipe(**network.recipe))
+        run.finish()
+        names = sorted(path.name for path in folder.iterdir() if path.name != RECORD)
+        record: NetworkRecord = {
+            "key": key,
+            "recipe": {name: json.dumps(value) for name, value in network.recipe.items()},
+            "epochs": len(run.seconds),
+            "provenance": self.provenance(sum(run.seconds)),
+            "files": {name: digest((folder / name).read_bytes()) for name in names},
+        }
+        write_sealed(folder, record)
+
+    def network_folder(self, key: str) -> Path:
+        return self.project.cache / "networks" / key
+
+    def trained(self, record: NetworkRecord) -> Trained:
+        return Trained(self.network_folder(record["key"]), record["epochs"])
+
+    def dataset(self, name: str) -> Path:
+        return find(name, self.project.site.datasets.get(name, ""))
+
+    def provenance(self, seconds: float) -> Provenance:
+        return {
+            "made": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "seconds": round(seconds, 1),
+            "device": machine.describe(self.device),
+            "versions": versions(),
+            "commit": commit(self.project.root),
+        }
+
+
+def owner(project: Project, network: Network) -> str:
+    """Return the name of the first section that names a network: the one that shows its training."""
+    sections: list[Section] = project.site.sections
+    return next(each.name for each in sections if network in each.networks)
+
+
+def versions() -> dict[str, str]:
+    return {library: version(library) for library in LIBRARIES}
+
+
+def commit(root: Path) -> str:
+    """Return the short name of the checked-out commit, "+" behind it when files differ, or ""."""
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""

@@ -1,0 +1,1 @@
+"""From records and words to HTML."""

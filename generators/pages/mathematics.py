@@ -1,0 +1,95 @@
+"""Formulas as SVG with MathML beside it, made by MathJax when the site is built."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+from generators.files import digest
+
+FORMAT = "1"
+INLINE = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
+DISPLAY = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOTALL)
+
+
+class Formula(NamedTuple):
+    """TeX without its delimiters, and whether it stands on a line of its own."""
+
+    tex: str
+    display: bool
+
+    @property
+    def key(self) -> str:
+        return digest(f"{FORMAT}\n{int(self.display)}\n{self.tex}".encode())[:20]
+
+
+class MathematicsError(ValueError):
+    """A formula that MathJax refuses; the message is one line."""
+
+
+class Mathematics:
+    """Renders formulas through Node, unless `known` has them (by key) from an earlier build."""
+
+    def __init__(self, templates: Path, known: dict[str, str]) -> None:
+        self.templates = templates
+        self.known = known
+        self.used: dict[str, str] = {}
+
+    @property
+    def can_render(self) -> bool:
+        return can_render(self.templates)
+
+    def insert(self, pages: dict[str, str]) -> dict[str, str]:
+        """Return pages (by name) with their formulas rendered.
+
+        Without Node, formulas that are not known stay TeX, for the page's own script to show.
+        Raises: MathematicsError naming the page and the formula that MathJax refuses.
+        """
+        new = {f.key: f for page in pages.values() for f in formulas(page) if f.key not in self.known}
+        if new and self.can_render:
+            self.known |= self.rendered(new, pages)
+        return {name: self.replaced(page) for name, page in pages.items()}
+
+    def rendered(self, new: dict[str, Formula], pages: dict[str, str]) -> dict[str, str]:
+        request = json.dumps([[formula.tex, formula.display] for formula in new.values()])
+        command = ["node", str(self.templates / "mathematics.mjs")]
+        ran = subprocess.run(command, input=request, capture_output=True, text=True, check=False)
+        if ran.returncode:
+            raise MathematicsError(f"MathJax stopped: {ran.stderr.strip().splitlines()[-1]}")
+        result: dict[str, str] = {}
+        for (key, formula), answer in zip(new.items(), json.loads(ran.stdout), strict=True):
+            if "error" in answer:
+                where = [name for name, page in pages.items() if formula in formulas(page)]
+                raise MathematicsError(f"{where[0]}: {answer['error']} in {formula.tex!r}")
+            result[key] = answer["html"]
+        return result
+
+    def replaced(self, page: str) -> str:
+        def inline(match: re.Match[str]) -> str:
+            return self.shown(Formula(html.unescape(match[1]), False), match[0])
+
+        def display(match: re.Match[str]) -> str:
+            return self.shown(Formula(html.unescape(match[1]).strip(), True), match[0])
+
+        return DISPLAY.sub(display, INLINE.sub(inline, page))
+
+    def shown(self, formula: Formula, source: str) -> str:
+        if formula.key not in self.known:
+            return source
+        self.used[formula.key] = self.known[formula.key]
+        return self.known[formula.key]
+
+
+def can_render(templates: Path) -> bool:
+    """Whether this machine has Node and the MathJax that templates/package.json asks for."""
+    has_mathjax = (templates / "node_modules" / "mathjax" / "package.json").is_file()
+    return has_mathjax and shutil.which("node") is not None
+
+
+def formulas(page: str) -> list[Formula]:
+    """Return the formulas that a page still has as TeX."""
+    inline = [Formula(html.unescape(tex), False) for tex in INLINE.findall(page)]
+    return inline + [Formula(html.unescape(tex).strip(), True) for tex in DISPLAY.findall(page)]

@@ -1,0 +1,46 @@
+"""Markdown as the author writes it: mathematics, figures and numbers by name."""
+
+import re
+from collections.abc import Callable
+
+import markdown
+
+FIGURE = re.compile(r'<p>\s*<img alt="[^"]*" src="figure:([^"]*)" />\s*</p>')
+STRAY = re.compile(r'src="figure:([^"]*)"')
+NUMBER = re.compile(r'<a href="number:([^"]*)">[^<]*</a>')
+REFERENCE = re.compile(r'href="section:([^"]*)"')
+EXTENSIONS = ["tables", "fenced_code", "footnotes", "pymdownx.arithmatex", "smarty"]
+OPTIONS = {
+    "pymdownx.arithmatex": {"generic": True, "preview": False},
+    "smarty": {"smart_quotes": False, "smart_dashes": True},
+}
+
+
+class Prose:
+    """Turns Markdown into HTML, asking for the HTML of figures, numbers and links by name."""
+
+    def __init__(self) -> None:
+        self.converter = markdown.Markdown(
+            extensions=EXTENSIONS, extension_configs=OPTIONS, output_format="xhtml"
+        )
+
+    def html(self, text: str) -> str:
+        self.converter.reset()
+        return self.converter.convert(text)
+
+    def line(self, text: str) -> str:
+        """Return one paragraph, such as a caption, without its <p>."""
+        return self.html(text).removeprefix("<p>").removesuffix("</p>")
+
+    def page(
+        self,
+        text: str,
+        figure: Callable[[str], str],
+        number: Callable[[str], str],
+        address: Callable[[str], str],
+    ) -> str:
+        """Convert a section's text, its figures, numbers and `section:` links filled in."""
+        html = self.html(text)
+        html = FIGURE.sub(lambda match: figure(match[1]), html)
+        html = NUMBER.sub(lambda match: number(match[1]), html)
+        return REFERENCE.sub(lambda match: f'href="{address(match[1])}"', html)

@@ -1,0 +1,209 @@
+"""The pages: one per part, an index, and what a host and a search engine want beside them."""
+
+import json
+from typing import NamedTuple, TypedDict
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from generators.content import Part, Section
+from generators.errors import AuthorError, nearest
+from generators.pages.lint import page_findings, section_findings
+from generators.pages.mathematics import Mathematics, formulas
+from generators.pages.prose import Prose
+from generators.project import Project, Status
+from generators.store import NetworkRecord, Record, Shown
+
+ASSETS = ("style.css", "page.js")
+FORMULAS = "mathematics.json"
+
+
+class Rendered(NamedTuple):
+    """Pages and assets by file name, what the lint found, pages whose formulas need a script."""
+
+    files: dict[str, bytes]
+    findings: list[str]
+    scripted: list[str]
+
+
+class SectionView(TypedDict):
+    """What the templates know of a section."""
+
+    name: str
+    label: str
+    title: str
+    html: Markup
+    state: str
+    facts: list[tuple[str, str]]
+
+
+class PartView(TypedDict):
+    """What the templates know of a part."""
+
+    name: str
+    file: str
+    title: str
+    html: Markup
+    sections: list[SectionView]
+
+
+class Renderer:
+    """Renders all pages of a project from its records; nothing else is read, no time, no machine."""
+
+    def __init__(self, project: Project, statuses: list[Status]) -> None:
+        self.project = project
+        self.statuses = {status.section.name: status for status in statuses}
+        self.prose = Prose()
+        self.templates = project.root / "templates"
+        self.environment = Environment(
+            loader=FileSystemLoader(self.templates),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.environment.filters["line"] = lambda text: Markup(self.prose.line(text))
+        self.findings: list[str] = []
+
+    def render(self) -> Rendered:
+        site = self.project.site
+        parts = [self.part(part) for part in site.parts]
+        parts = [part for part in parts if part["sections"]]
+        pages = {part["file"]: self.page("part.html", part=part, parts=parts) for part in parts}
+        pages["index.html"] = self.page("index.html", part=None, parts=parts)
+        pages["404.html"] = self.page("404.html", part=None, parts=parts)
+        mathematics = Mathematics(self.templates, self.known_formulas())
+        pages = mathematics.insert(pages)
+        scripted = [name for name, page in pages.items() if formulas(page)]
+        script = self.environment.get_template("mathjax.html").render()
+        for name in scripted:
+            pages[name] = pages[name].replace("</head>", f"{script}</head>")
+        for status in self.statuses.values():
+            folder = self.project.out / status.section.name
+            self.findings += section_findings(status.section, status.record, folder)
+        files = {name: page.encode() for name, page in pages.items()} | self.assets(parts)
+        files[FORMULAS] = json.dumps(mathematics.used, indent=0, sort_keys=True).encode()
+        texts = pages | {name: "" for name in files if name not in pages}
+        self.findings += page_findings(texts, self.project.out)
+        return Rendered(files, self.findings, scripted)
+
+    def page(self, template: str, **values: object) -> str:
+        return self.environment.get_template(template).render(
+            site=self.project.site, draft=self.project.draft, **values
+        )
+
+    def assets(self, parts: list[PartView]) -> dict[str, bytes]:
+        files = {name: (self.templates / name).read_bytes() for name in ASSETS} | {".nojekyll": b""}
+        if self.project.site.address:
+            files["sitemap.xml"] = self.page("sitemap.xml", parts=parts).encode()
+        return files
+
+    def known_formulas(self) -> dict[str, str]:
+        try:
+            known = json.loads((self.project.out / FORMULAS).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return known if isinstance(known, dict) else {}
+
+    def part(self, part: Part) -> PartView:
+        sections = [s for s in self.project.site.sections if s.part == part.name]
+        return {
+            "name": part.name,
+            "file": f"part-{part.name}.html",
+            "title": part.title,
+            "html": Markup(self.prose.html(part.text)),
+            "sections": [self.section(section) for section in sections],
+        }
+
+    def section(self, section: Section) -> SectionView:
+        status = self.statuses[section.name]
+        record = status.record
+
+        def figure(name: str) -> str:
+            found = [each for each in record["shown"] if each["name"] == name] if record else []
+            return self.figure(section, record, found[0]) if record and found else self.missing(name)
+
+        def number(name: str) -> str:
+            if record and name not in record["numbers"]:
+                known = nearest(name, record["numbers"])
+                raise AuthorError(f"content/{section.path.name}: unknown number {name!r}{known}")
+            return record["numbers"][name] if record else "…"
+
+        def address(name: str) -> str:
+            sections = {each.name: each for each in self.project.site.sections}
+            if name not in sections:
+                known = nearest(name, sections)
+                raise AuthorError(f"content/{section.path.name}: unknown section {name!r}{known}")
+            return f"part-{sections[name].part}.html#{name}"
+
+        html = self.prose.page(section.text, figure, number, address)
+        state = "missing" if record is None else "fresh" if status.is_fresh else "stale"
+        facts = run_facts(record) if record else []
+        return {
+            "name": section.name,
+            "label": section.label,
+            "title": section.title,
+            "html": Markup(html),
+            "state": state,
+            "facts": facts,
+        }
+
+    def figure(self, section: Section, record: Record, shown: Shown) -> str:
+        folder = self.project.out / section.name
+        svg = ""
+        if shown["kind"] == "plot":
+            svg = (folder / shown["files"]["image"]).read_text(encoding="utf-8")
+        return self.environment.get_template(f"figures/{shown['kind']}.html").render(
+            section=section,
+            figure=shown,
+            id=f"{section.name}-{shown['name']}",
+            svg=Markup(svg),
+            card=card_facts(section, record),
+            draft=self.project.draft,
+        )
+
+    def missing(self, name: str) -> str:
+        return self.environment.get_template("figures/missing.html").render(name=name)
+
+
+def run_facts(record: Record) -> list[tuple[str, str]]:
+    """Return the line under a section's title: what ran, where, for how long."""
+    facts = [("seed", str(record["seed"]))]
+    for name, network in record["networks"].items():
+        facts.append((f"network {name}", trained(network)))
+    provenance = record["provenance"]
+    facts.append(("experiment", f"{duration(provenance['seconds'])} on {provenance['device']}"))
+    return facts
+
+
+def trained(network: NetworkRecord) -> str:
+    where = network["provenance"]
+    epochs = f"{network['epochs']} epoch{'s' if network['epochs'] > 1 else ''}"
+    return f"{epochs} in {duration(where['seconds'])} on {where['device']}"
+
+
+def duration(seconds: float) -> str:
+    """Say a time as a person would: "0.4 s", "41 min", "3.2 h"."""
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def card_facts(section: Section, record: Record) -> list[tuple[str, str]]:
+    """Return the card behind a figure: all that went into it, and the command that repeats it."""
+    provenance = record["provenance"]
+    facts = [("seed", str(record["seed"]))]
+    facts += [(name.replace("_", " "), value) for name, value in record["parameters"].items()]
+    for name, network in record["networks"].items():
+        recipe = ", ".join(f"{key} {value}" for key, value in network["recipe"].items())
+        facts += [(f"network {name}", f"{recipe}; {trained(network)}"), ("its key", network["key"])]
+    libraries = ", ".join(f"{name} {value}" for name, value in provenance["versions"].items())
+    facts += [
+        ("made", f"{provenance['made']}, in {duration(provenance['seconds'])}"),
+        ("hardware", provenance["device"]),
+        ("libraries", libraries),
+        ("commit", provenance["commit"] or "none"),
+        ("key", record["experiment"]["key"]),
+        ("make it again", f"python build.py {section.name} --force"),
+    ]
+    return facts

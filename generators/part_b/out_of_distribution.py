@@ -1,0 +1,98 @@
+"""B1.3: the denoiser of one noise strength, asked to remove others."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from generators.digits.data import load, of_each_class, scaled
+from generators.digits.denoising import denoiser, estimate, mean_squared_error, noised
+from generators.digits.linear import wiener
+from generators.figure import Context, Number, Output, Panels, Plot, Series
+from generators.parameters import Range
+
+
+@dataclass(frozen=True)
+class Parameters:
+    network: str = "denoiser"
+    trained_at: Annotated[float, Range(0, 10)] = 0.5
+    sigmas: Annotated[tuple[float, ...], Range(0, 10)] = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
+    digit: Annotated[int, Range(0, 9)] = 7
+    test_images: Annotated[int, Range(1, 10000)] = 10000
+
+
+@dataclass(frozen=True)
+class Results:
+    """One digit (σ, 28, 28), noisy and denoised; errors over the test set, one per σ."""
+
+    noisy: NDArray[np.float32]
+    estimates: NDArray[np.float32]
+    network_errors: tuple[float, ...]
+    linear_errors: tuple[float, ...]
+    noise_errors: tuple[float, ...]
+
+
+def experiment(context: Context, parameters: Parameters) -> Results:
+    """Denoise the test set at every σ, by the network and by the best linear denoiser."""
+    trained = context.networks[parameters.network]
+    network = denoiser(trained.weights(trained.epochs)).to(context.device)
+    folder = context.dataset("mnist")
+    linear = wiener(scaled(load(folder, "train").images))
+    test = load(folder, "t10k")
+    digit = scaled(of_each_class(test, (parameters.digit,), context.stream("digit")))
+    whole = scaled(test.first(parameters.test_images).images)
+    noisy, errors = [], []
+    for step, sigma in enumerate(parameters.sigmas):
+        context.progress(f"σ = {sigma:g}", step, len(parameters.sigmas))
+        noisy.append(noised(digit, 1.0, sigma, context.stream("noise")))
+        z = noised(whole, 1.0, sigma, context.stream("test"))
+        candidates = (estimate(network, z), linear(z, sigma), z)
+        errors.append([mean_squared_error(candidate, whole) for candidate in candidates])
+    estimates = estimate(network, torch.cat(noisy))
+    by_network, by_line, by_nothing = zip(*errors, strict=True)
+    return Results(
+        torch.cat(noisy)[:, 0].numpy(), estimates[:, 0].numpy(), by_network, by_line, by_nothing
+    )
+
+
+def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
+    yield Panels(
+        "digit",
+        rf"One test digit under noise of seven strengths (above) and what the denoiser trained at "
+        rf"$\sigma = {parameters.trained_at:g}$ makes of it (below).",
+        "A handwritten digit, noisier from left to right, above its denoised versions.",
+        [results.noisy, results.estimates],
+        columns=[f"σ = {sigma:g}" for sigma in parameters.sigmas],
+        labels=["noisy", "denoised"],
+    )
+    # Without noise the noisy image is the clean one, and its signal-to-noise ratio is infinite.
+    shown = [index for index, sigma in enumerate(parameters.sigmas) if sigma > 0]
+    x = [parameters.sigmas[index] for index in shown]
+    curves = {
+        "network": results.network_errors,
+        "best linear denoiser": results.linear_errors,
+        "noisy image": results.noise_errors,
+    }
+    decibels = {
+        label: [float(-10 * np.log10(errors[index])) for index in shown]
+        for label, errors in curves.items()
+    }
+    yield Plot(
+        "psnr",
+        "Peak signal-to-noise ratio over the test set against the strength of the noise: the "
+        f"network, trained at σ = {parameters.trained_at:g} alone; the best linear denoiser, which "
+        "is told σ; and the noisy image as it is.",
+        "Three falling curves of decibels over sigma.",
+        [Series(label, x, y) for label, y in decibels.items()],
+        "σ",
+        "PSNR in dB",
+    )
+    for index, sigma in enumerate(parameters.sigmas):
+        yield Number(f"network-error-{sigma:g}", f"{results.network_errors[index]:.4f}")
+        if sigma > 0:
+            for label, values in decibels.items():
+                value = values[shown.index(index)]
+                yield Number(f"{label.replace(' ', '-')}-psnr-{sigma:g}", f"{value:.1f} dB")

@@ -1,0 +1,115 @@
+"""B1.4: a denoiser that is shown nothing but noise."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from generators.digits.curves import loss_plot
+from generators.digits.data import load, scaled
+from generators.digits.denoising import denoiser, estimate, mean_squared_error
+from generators.digits.training import read_losses
+from generators.figure import Animation, Context, Number, Output, Panels, Trajectory
+from generators.parameters import Range
+
+
+@dataclass(frozen=True)
+class Parameters:
+    network: str = "pure-noise"
+    denoiser: str = "denoiser"
+    epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 5)
+    samples: Annotated[int, Range(1, 20)] = 6
+    applications: Annotated[int, Range(1, 200)] = 30
+
+
+@dataclass(frozen=True)
+class Results:
+    """Noise and outputs (epoch, sample, 28, 28), the mean training image and what it costs.
+
+    `repeated` (application, sample, 28, 28) begins with the noise itself.
+    """
+
+    noise: NDArray[np.float32]
+    outputs: NDArray[np.float32]
+    mean: NDArray[np.float32]
+    floor: float
+    distance: float
+    spread: float
+    repeated: NDArray[np.float32]
+    losses: NDArray[np.float32]
+    updates_per_epoch: int
+
+
+def experiment(context: Context, parameters: Parameters) -> Results:
+    """Ask the network for digits out of noise, then the σ = 0.5 denoiser, again and again."""
+    folder = context.dataset("mnist")
+    mean = scaled(load(folder, "train").images).double().mean(dim=0, keepdim=True).float()
+    test = scaled(load(folder, "t10k").images)
+    trained = context.networks[parameters.network]
+    generator = torch.Generator().manual_seed(context.stream("noise"))
+    z = torch.randn(parameters.samples, 1, 28, 28, generator=generator)
+    outputs = [
+        estimate(denoiser(trained.weights(epoch)).to(context.device), z)
+        for epoch in parameters.epochs
+    ]
+    other = context.networks[parameters.denoiser]
+    once = denoiser(other.weights(other.epochs)).to(context.device)
+    repeated = [z]
+    for _ in range(parameters.applications):
+        repeated.append(estimate(once, repeated[-1]))
+    losses = read_losses(trained.losses)
+    return Results(
+        z[:, 0].numpy(),
+        torch.stack(outputs)[:, :, 0].numpy(),
+        mean[0, 0].numpy(),
+        mean_squared_error(mean.expand_as(test), test),
+        mean_squared_error(outputs[-1], mean.expand_as(z)),
+        float(outputs[-1].std(dim=0).mean()),
+        torch.stack(repeated)[:, :, 0].numpy(),
+        torch.cat(losses).numpy(),
+        len(losses[0]),
+    )
+
+
+def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
+    end = float(np.mean(results.losses[-results.updates_per_epoch :]))
+    yield Number("floor", f"{results.floor:.4f}")
+    yield Number("final-loss", f"{end:.4f}")
+    yield Number("distance", f"{results.distance:.5f}")
+    yield Number("spread", f"{results.spread:.4f}")
+    yield loss_plot(
+        "loss",
+        results.losses,
+        results.updates_per_epoch,
+        f"Training loss of every update, with the error of the mean training image over the test "
+        f"set, {results.floor:.4f}, as a dashed line. Over the last epoch the loss averages "
+        f"{end:.4f}.",
+        {"error of the mean image": results.floor},
+    )
+    columns = [results.mean] * len(results.noise)
+    yield Panels(
+        "outputs",
+        "Pure noise, what the network answers to it after each epoch named, and the mean of all "
+        "training images, the same in every column.",
+        "Panels of noise above rows of identical blurred blobs, the average of all digits.",
+        [results.noise / 6 + 0.5, *results.outputs, columns],
+        labels=["ε", *(f"epoch {epoch}" for epoch in parameters.epochs), "mean"],
+    )
+    chosen = [step for step in (0, 1, 2, 3, 5, 8, 13, 21, 30) if step < len(results.repeated)]
+    yield Trajectory(
+        "repeated",
+        r"The denoiser of $\sigma = 0.5$ applied to pure noise, then to its own output, and so on.",
+        "Noise turns into faint broken strokes, which smooth out as the denoiser is applied again.",
+        [list(results.repeated[step]) for step in chosen],
+        [str(step) for step in chosen],
+    )
+    yield Animation(
+        "repeated-animation",
+        f"The same, all {len(results.repeated) - 1} applications one after the other.",
+        "Patches of noise turn into strokes and settle.",
+        [np.concatenate(list(frame), axis=1) for frame in results.repeated],
+        200,
+    )

@@ -1,0 +1,81 @@
+"""Plots as SVG that takes its colours from the page: text and axes follow the colour scheme."""
+
+import io
+import re
+
+import matplotlib
+from matplotlib.figure import Figure as Canvas
+
+from generators.figure import Plot
+
+COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"]
+INK, FAINT = "#123456", "#654321"
+STYLES = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "plot",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": FAINT,
+    "grid.alpha": 0.35,
+    "grid.linewidth": 0.6,
+    "text.color": INK,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "path.simplify": True,
+    "path.simplify_threshold": 0.3,
+}
+
+
+def plot_svg(plot: Plot) -> tuple[str, int, int]:
+    """Draw a plot; return its SVG and its width and height in CSS pixels.
+
+    Colours are custom properties with fallbacks, so that a page can restyle an inlined plot. Its
+    identifiers carry the plot's name and do not clash with those of another one.
+    """
+    with matplotlib.rc_context(STYLES):
+        canvas = Canvas(figsize=plot.size, layout="constrained")
+        axes = canvas.add_subplot()
+        for index, series in enumerate(plot.series):
+            colour = COLOURS[index % len(COLOURS)]
+            if series.rule:
+                axes.axhline(series.y[0], color=INK, linestyle="--", linewidth=1, label=series.label)
+            else:
+                style = "o" if series.marks else "-"
+                axes.plot(series.x, series.y, style, color=colour, label=series.label)
+        axes.set_xlabel(plot.x)
+        axes.set_ylabel(plot.y)
+        if plot.logarithmic:
+            axes.set_yscale("log")
+        if len(plot.series) > 1:
+            axes.legend()
+        file = io.StringIO()
+        canvas.savefig(file, format="svg", transparent=True, metadata=dict.fromkeys(METADATA))
+    width, height = (round(96 * inches) for inches in plot.size)
+    return themed(file.getvalue(), plot.name), width, height
+
+
+METADATA = ("Date", "Creator", "Format", "Type")
+
+
+def themed(svg: str, name: str) -> str:
+    """Replace fixed colours by custom properties, and make identifiers unique to the plot."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", svg, count=1, flags=re.DOTALL)
+    svg = svg.replace("<svg ", '<svg style="stroke-linejoin: round" ', 1)
+    svg = re.sub(r"font-family: [^;\"]+", "font-family: var(--sans, sans-serif)", svg)
+    svg = svg.replace(INK, "var(--ink, #222)").replace(FAINT, "var(--faint, #888)")
+    for index, colour in enumerate(COLOURS, 1):
+        svg = svg.replace(colour, f"var(--series-{index}, {colour})")
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
+    svg = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', svg)
+    return re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", svg)

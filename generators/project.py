@@ -1,0 +1,84 @@
+"""One write-up on disk: what is fresh in it, and why the rest is not."""
+
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from generators.code import Code
+from generators.content import Section, Site, read
+from generators.keys import Key, differences, experiment_key, figures_key
+from generators.store import Record, read_sealed
+
+
+class Project(NamedTuple):
+    """Where everything is: `root` is the checkout, `out` the published site."""
+
+    root: Path
+    out: Path
+    cache: Path
+    site: Site
+    code: Code
+    draft: bool
+
+    @property
+    def content(self) -> Path:
+        return self.root / "content"
+
+
+class Status(NamedTuple):
+    """A section's keys as they are now, its last record, and why it is stale (or nothing).
+
+    `damage` names a file that is not as it was written; `experiment` and `figures` are the
+    differences between the keys then and now.
+    """
+
+    section: Section
+    experiment: Key
+    figures: Key
+    record: Record | None
+    damage: str
+    reasons: list[str]
+
+    @property
+    def is_fresh(self) -> bool:
+        return (
+            self.record is not None
+            and not self.damage
+            and not self.needs_experiment
+            and self.record["figures"]["key"] == self.figures.digest
+        )
+
+    @property
+    def needs_experiment(self) -> bool:
+        """Whether the results behind the record are not those of the key."""
+        return self.record is None or self.record["experiment"]["key"] != self.experiment.digest
+
+
+def open_project(root: Path, out: Path | None, draft: bool) -> Project:
+    """Read a checkout's content; a draft has a site and a cache of its own."""
+    cache = root / ".cache"
+    if draft:
+        cache = cache / "draft"
+    code = Code(root, cache / "definitions.json")
+    site = read(root, code, draft)
+    default = cache / "site" if draft else root / "site"
+    return Project(root, out or default, cache, site, code, draft)
+
+
+def status(project: Project, section: Section) -> Status:
+    """Compare a section's record with its keys, hashing the files that it lists."""
+    experiment = experiment_key(project.code, section)
+    figures = figures_key(project.code, section, experiment)
+    found = read_sealed(project.out / section.name)
+    record = cast(Record | None, found.record)
+    reasons: list[str] = []
+    if record is None and not found.damage:
+        reasons = ["never made"]
+    elif record is not None:
+        reasons = differences(record["experiment"]["parts"], experiment.parts)
+        if record["figures"]["key"] != figures.digest:
+            reasons += [
+                f"figures: {line}"
+                for line in differences(record["figures"]["parts"], figures.parts)
+                if not line.startswith("experiment ")
+            ]
+    return Status(section, experiment, figures, record, found.damage, reasons)

@@ -1,0 +1,71 @@
+"""Pages in step with the records: what they were rendered from, and whether they are whole."""
+
+import json
+from typing import TypedDict, cast
+
+from generators.files import digest, write
+from generators.project import Project, Status
+from generators.store import RECORD, damage_of, read_sealed, seal_of, write_sealed
+
+PATTERNS = (
+    ("templates", "*.*"),
+    ("templates/figures", "*.html"),
+    ("content", "*.md"),
+    ("content", "site.toml"),
+    ("generators/pages", "*.py"),
+)
+
+
+class PagesRecord(TypedDict):
+    """The pages as published; `scripted` are those with formulas that MathJax has not rendered."""
+
+    key: str
+    scripted: list[str]
+    files: dict[str, str]
+
+
+def pages_key(project: Project, statuses: list[Status]) -> str:
+    """Return the digest of all that pages are made from: words, templates, records, states."""
+    parts = [
+        [f"{folder}/{path.name}", digest(path.read_bytes())]
+        for folder, pattern in PATTERNS
+        for path in sorted((project.root / folder).glob(pattern))
+    ]
+    parts += [[s.section.name, seal_of(s.record), str(s.is_fresh)] for s in statuses]
+    return digest(json.dumps([parts, project.draft]).encode())
+
+
+def pages_are_fresh(project: Project, statuses: list[Status]) -> bool:
+    """Whether the pages are whole and made from what there is now."""
+    found = read_sealed(project.out)
+    record = cast(PagesRecord | None, found.record)
+    if record is None or found.damage or record["key"] != pages_key(project, statuses):
+        return False
+    if record["scripted"]:
+        from generators.pages.mathematics import can_render
+
+        return not can_render(project.root / "templates")
+    return True
+
+
+def publish_pages(project: Project, statuses: list[Status]) -> list[str]:
+    """Render all pages and write those that changed; return what the lint found.
+
+    Pages with findings are written, to be looked at, but are not fresh until the findings are gone.
+    """
+    from generators.pages.render import Renderer
+
+    rendered = Renderer(project, statuses).render()
+    for name, content in rendered.files.items():
+        if damage_of(project.out / name, digest(content)):
+            write(project.out / name, content)
+    if rendered.findings:
+        (project.out / RECORD).unlink(missing_ok=True)
+        return rendered.findings
+    record: PagesRecord = {
+        "key": pages_key(project, statuses),
+        "scripted": rendered.scripted,
+        "files": {name: digest(content) for name, content in rendered.files.items()},
+    }
+    write_sealed(project.out, record)
+    return []

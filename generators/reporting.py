@@ -1,0 +1,63 @@
+"""What the terminal shows while something is made, and the table at the end."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from generators.figure import Progress
+
+
+class Outcome(NamedTuple):
+    """What became of one section."""
+
+    section: str
+    state: str
+    reason: str
+    seconds: float
+    bytes: int
+
+
+def ignore(what: str, done: int, total: int) -> None:
+    """Report no progress."""
+
+
+@contextmanager
+def progress_shown(section: str) -> Iterator[Progress]:
+    """Show a bar with the time left while a section is made; say nothing off a terminal."""
+    if not sys.stderr.isatty():
+        yield ignore
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task(section, total=None)
+        stage = ""
+
+        def report(what: str, done: int, total: int) -> None:
+            nonlocal stage
+            # An estimate of the time left is of use only within one stage.
+            if what.partition(",")[0] != stage:
+                stage = what.partition(",")[0]
+                bar.reset(task)
+            bar.update(task, description=f"{section}: {what}", completed=done, total=total)
+
+        yield report
+
+
+def table(outcomes: Sequence[Outcome], started: float) -> str:
+    """Return the table that ends a build: section, state and why, seconds, bytes."""
+    rows = [("section", "state", "seconds", "bytes", "why")]
+    for each in outcomes:
+        seconds = f"{each.seconds:.1f}" if each.seconds else ""
+        rows.append((each.section, each.state, seconds, f"{each.bytes:,}", each.reason))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d:>{widths[3]}}  {e}".rstrip()
+        for a, b, c, d, e in rows
+    ]
+    return "\n".join([*lines, f"{len(outcomes)} sections in {time.monotonic() - started:.2f} s"])

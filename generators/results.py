@@ -1,0 +1,54 @@
+"""What an experiment found, as bytes: arrays in safetensors, numbers beside them in its metadata."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+Results = TypeVar("Results")
+
+
+def pack(results: object) -> bytes:
+    """Return the fields of a frozen dataclass: arrays lossless, the rest as JSON.
+
+    Raises: TypeError naming the field that is neither an array nor numbers and text.
+    """
+    if not dataclasses.is_dataclass(results) or isinstance(results, type):
+        raise TypeError(f"experiment() returned {type(results).__name__}, expected a dataclass")
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    rest: dict[str, object] = {}
+    for field in dataclasses.fields(results):
+        value = getattr(results, field.name)
+        if isinstance(value, np.ndarray):
+            arrays[field.name] = np.ascontiguousarray(value)
+        else:
+            rest[field.name] = value
+    try:
+        text = json.dumps(rest, sort_keys=True)
+    except TypeError as error:
+        raise TypeError(f"{type(results).__qualname__}: {error}") from None
+    return save(arrays, {"rest": text})
+
+
+def unpack(path: Path, kind: type[Results]) -> Results:
+    """Return the results of type `kind` that were packed into a file.
+
+    Raises: ValueError naming the file when it is damaged or of another make.
+    """
+    try:
+        with safe_open(path, "numpy") as file:
+            values = {name: file.get_tensor(name) for name in file.keys()}
+            rest = json.loads((file.metadata() or {})["rest"])
+        values |= {name: frozen(value) for name, value in rest.items()}
+        return kind(**values)
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not the results that {kind.__module__} writes ({error})") from None
+
+
+def frozen(value: object) -> object:
+    """Turn JSON's lists into tuples."""
+    return tuple(frozen(item) for item in value) if isinstance(value, list) else value
