@@ -7,7 +7,6 @@ python build.py noising denoiser   only these sections (all pages are rendered)
 import argparse
 import sys
 import time
-import traceback
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import cast
@@ -15,7 +14,7 @@ from typing import cast
 from generators.errors import AuthorError, nearest
 from generators.files import digest
 from generators.project import Project, Status, open_project, status
-from generators.publishing import pages_are_fresh, pages_key, publish_pages
+from generators.publishing import pages_are_fresh, publish_pages
 from generators.reporting import Outcome, progress_shown, table
 
 ROOT = Path(__file__).resolve().parent
@@ -35,7 +34,9 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     add("--list", action="store_true", help="list sections")
     add("--serve", action="store_true", help="serve the site, render and reload on every change")
     add("--port", type=int, default=8000, metavar="N", help="for --serve (default: 8000)")
-    add("--draft", action="store_true", help="quick version, in .cache/draft, marked, not published")
+    add(
+        "--draft", action="store_true", help="quick version, in .cache/draft, marked, not published"
+    )
     add("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     add("--threads", type=int, metavar="N", help="CPU threads (default: one per core)")
     add("--out", type=Path, metavar="DIR", help="write the site there (default: site)")
@@ -43,7 +44,7 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one build; return 0 if all is well, 1 if something failed or is stale, 2 on wrong usage."""
+    """Run one build; return 0 if all is well, 1 if something failed or is stale, 2 if misused."""
     started = time.monotonic()
     chosen = options(arguments)
     try:
@@ -84,7 +85,9 @@ def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
             statuses = read_statuses(project)
             stale = [s for s in wanted(statuses, chosen) if chosen.force or not s.is_fresh]
         outcomes = {} if chosen.render_only else make(project, stale, chosen)
-        statuses = [status(project, s.section) if s.section.name in outcomes else s for s in statuses]
+        statuses = [
+            status(project, s.section) if s.section.name in outcomes else s for s in statuses
+        ]
         findings = [] if is_idle else publish_pages(project, statuses)
     if chosen.render_only:
         findings += [f"{s.section.name}: never made" for s in statuses if s.record is None]
@@ -103,9 +106,7 @@ def wanted(statuses: list[Status], chosen: argparse.Namespace) -> list[Status]:
     return [s for s in statuses if not chosen.sections or s.section.name in chosen.sections]
 
 
-def make(
-    project: Project, stale: list[Status], chosen: argparse.Namespace
-) -> dict[str, Outcome]:
+def make(project: Project, stale: list[Status], chosen: argparse.Namespace) -> dict[str, Outcome]:
     """Make sections one after the other; one that fails keeps its figures and stops nobody."""
     if not stale:
         return {}
@@ -118,7 +119,12 @@ def make(
         raise AuthorError(str(error)) from None
     outcomes: dict[str, Outcome] = {}
     for each in stale:
-        name, began, reason, state = each.section.name, time.monotonic(), why(each, chosen.force), "made"
+        name, began, reason, state = (
+            each.section.name,
+            time.monotonic(),
+            why(each, chosen.force),
+            "made",
+        )
         if each.damage:
             print(f"build.py: {each.damage}; it is made again", file=sys.stderr)
         try:
@@ -127,6 +133,8 @@ def make(
         except AuthorError as error:
             state, reason = "failed", str(error)
         except Exception as error:
+            import traceback
+
             traceback.print_exc()
             state, reason = "failed", f"{type(error).__name__}: {error}"
         seconds = time.monotonic() - began
@@ -147,7 +155,9 @@ def why(stale: Status, force: bool = False) -> str:
     if stale.is_fresh:
         return "--force" if force else "fresh"
     reasons = [stale.damage] if stale.damage else stale.reasons or ["its key is of another version"]
-    more = f" and {len(reasons) - 1} more (--explain {stale.section.name})" if len(reasons) > 1 else ""
+    more = (
+        f" and {len(reasons) - 1} more (--explain {stale.section.name})" if len(reasons) > 1 else ""
+    )
     return reasons[0] + more
 
 

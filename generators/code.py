@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, cast
 
 from generators.errors import AuthorError
 from generators.files import digest, write
@@ -11,6 +11,11 @@ Node = tuple[str, str]
 """(module, name); the name "" stands for the loose statements, "*" for all of the module."""
 
 FORMAT = "1"
+PackedDefinition: TypeAlias = tuple[str, list[str], list[str] | None]
+PackedField: TypeAlias = tuple[str, str, list[float] | None, bool, object]
+Packed: TypeAlias = tuple[
+    dict[str, PackedDefinition], dict[str, str], PackedDefinition, dict[str, list[PackedField]]
+]
 
 
 class Definition(NamedTuple):
@@ -47,7 +52,7 @@ class Summary(NamedTuple):
 
 def unpacked(entry: list[object]) -> Summary:
     """Return a summary from the lists that JSON makes of its named tuples."""
-    definitions, imports, loose, fields = entry
+    definitions, imports, loose, fields = cast(Packed, entry)
     return Summary(
         {name: Definition(*value) for name, value in definitions.items()},
         imports,

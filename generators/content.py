@@ -109,7 +109,9 @@ def network(
     trainer = given.pop("trainer", None)
     drafted = given.pop("draft", {})
     if not isinstance(trainer, str):
-        raise AuthorError(f"{where}: trainer is missing, expected a module such as 'digits.denoising'")
+        raise AuthorError(
+            f"{where}: trainer is missing, expected a module such as 'digits.denoising'"
+        )
     code.definition(f"generators.{trainer}", "train")
     if draft and isinstance(drafted, dict):
         given |= drafted
@@ -203,7 +205,9 @@ def refuse_twins(sections: list[Section]) -> None:
     for each in sections:
         if each.name in names:
             other = names[each.name].path.name
-            raise AuthorError(f"content/{each.path.name}: {each.name!r} is also the name of {other}")
+            raise AuthorError(
+                f"content/{each.path.name}: {each.name!r} is also the name of {other}"
+            )
         names[each.name] = each
 
 

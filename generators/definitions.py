@@ -84,7 +84,7 @@ def merged(values: list[ast.expr]) -> list[ast.expr]:
     for value in values:
         last = result[-1] if result else None
         if isinstance(value, ast.Constant) and isinstance(last, ast.Constant):
-            result[-1] = ast.Constant(f"{last.value}{value.value}")
+            result[-1] = ast.Constant(str(last.value) + str(value.value))
         elif not (isinstance(value, ast.Constant) and value.value == ""):
             result.append(value)
     return result
@@ -119,7 +119,7 @@ def bound(statements: Iterable[ast.AST]) -> Iterator[str]:
 
 def references(node: ast.AST, local: frozenset[str]) -> set[str]:
     """Return the dotted names that a node reads from outside, annotations left out."""
-    if isinstance(node, ast.Attribute) or isinstance(node, ast.Name):
+    if isinstance(node, (ast.Attribute, ast.Name)):
         root, dotted = spelled_out(node)
         if isinstance(root, ast.Name):
             is_read = isinstance(root.ctx, ast.Load) and root.id not in local

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import imageio.v3 as imageio
 import numpy as np
@@ -14,9 +14,12 @@ from PIL.PngImagePlugin import PngInfo
 
 from generators.figure import Animation, Figure, Panels, Plot, Trajectory
 from generators.plotting import plot_svg
+from generators.store import Shown
+
+if TYPE_CHECKING:
+    from generators.figure import Image
 
 Pixels: TypeAlias = NDArray[np.uint8]
-Shown: TypeAlias = "dict[str, str | int | list[str] | dict[str, str]]"
 
 MARGIN = 1
 LAST_FRAME = 1000
@@ -45,35 +48,37 @@ def draw(figure: Figure, provenance: dict[str, object]) -> Drawn:
 
 
 def panels(figure: Panels, provenance: dict[str, object]) -> Drawn:
-    counts = {len(row) for row in figure.rows}
+    rows = [[pixels(image) for image in row] for row in figure.rows]
+    counts = {len(row) for row in rows}
     if len(counts) != 1 or (figure.columns and len(figure.columns) not in counts):
         raise ValueError(f"{figure.name}: rows of {sorted(counts)}, {len(figure.columns)} labels")
-    if figure.labels and len(figure.labels) != len(figure.rows):
-        raise ValueError(f"{figure.name}: {len(figure.rows)} rows, {len(figure.labels)} labels")
-    sheet = joined([[pixels(image) for image in row] for row in figure.rows])
+    if figure.labels and len(figure.labels) != len(rows):
+        raise ValueError(f"{figure.name}: {len(rows)} rows, {len(figure.labels)} labels")
+    sheet = joined(rows)
     file = f"{figure.name}.png"
-    shown = described(figure, "panels", sheet, {"image": file})
-    shown |= {"columns": list(figure.columns), "labels": list(figure.labels)}
-    shown |= {"across": counts.pop(), "down": len(figure.rows)}
+    shown = described(figure, "panels", sheet.shape[1::-1], {"image": file})
+    shown["columns"], shown["labels"] = list(figure.columns), list(figure.labels)
+    shown["across"], shown["down"] = counts.pop(), len(rows)
     return Drawn({file: png(sheet, provenance)}, shown)
 
 
 def trajectory(figure: Trajectory, provenance: dict[str, object]) -> Drawn:
-    if len(figure.frames) != len(figure.steps):
-        raise ValueError(f"{figure.name}: {len(figure.frames)} frames, {len(figure.steps)} steps")
     columns = [joined([[pixels(image)] for image in frame]) for frame in figure.frames]
+    if len(columns) != len(figure.steps):
+        raise ValueError(f"{figure.name}: {len(columns)} frames, {len(figure.steps)} steps")
     sheet = np.concatenate(columns, axis=1)
     file = f"{figure.name}.png"
-    shown = described(figure, "trajectory", sheet, {"image": file})
-    shown |= {"columns": list(figure.steps), "across": len(columns)}
+    shown = described(figure, "trajectory", sheet.shape[1::-1], {"image": file})
+    shown["columns"], shown["across"] = list(figure.steps), len(columns)
     return Drawn({file: png(sheet, provenance)}, shown)
 
 
 def animation(figure: Animation, provenance: dict[str, object]) -> Drawn:
     frames = [pixels(image) for image in figure.frames]
     still, moving = f"{figure.name}.png", f"{figure.name}.gif"
-    shown = described(figure, "animation", frames[-1], {"image": moving, "still": still})
-    shown |= {"frames": len(frames), "milliseconds": figure.milliseconds}
+    size = frames[-1].shape[1::-1]
+    shown = described(figure, "animation", size, {"image": moving, "still": still})
+    shown["frames"], shown["milliseconds"] = len(frames), figure.milliseconds
     return Drawn(
         {moving: gif(frames, figure.milliseconds), still: png(frames[-1], provenance)}, shown
     )
@@ -86,26 +91,32 @@ def plot(figure: Plot) -> Drawn:
     writer.writerow(["series", figure.x, figure.y])
     for series in figure.series:
         writer.writerows([series.label, x, y] for x, y in zip(series.x, series.y, strict=True))
-    svg, width, height = plot_svg(figure)
-    shown: Shown = {"name": figure.name, "kind": "plot", "files": {"image": image, "table": table}}
-    shown |= {"caption": figure.caption, "alt": figure.alt, "width": width, "height": height}
+    svg, size = plot_svg(figure)
+    shown = described(figure, "plot", size, {"image": image, "table": table})
     return Drawn({image: svg.encode(), table: text.getvalue().encode()}, shown)
 
 
-def described(figure: Figure, kind: str, sheet: Pixels, files: dict[str, str]) -> Shown:
-    height, width = sheet.shape[:2]
-    shown: Shown = {"name": figure.name, "kind": kind, "files": files}
-    return shown | {"caption": figure.caption, "alt": figure.alt, "width": width, "height": height}
+def described(figure: Figure, kind: str, size: tuple[int, ...], files: dict[str, str]) -> Shown:
+    width, height = size
+    return {
+        "name": figure.name,
+        "kind": kind,
+        "caption": figure.caption,
+        "alt": figure.alt,
+        "width": width,
+        "height": height,
+        "files": files,
+    }
 
 
-def pixels(image: object) -> Pixels:
+def pixels(image: "Image") -> Pixels:
     """Return an image as uint8 (H, W) or (H, W, 3)."""
-    values = np.asarray(image)
+    values: NDArray[np.generic] = np.asarray(image)
     if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] != 3):
         raise ValueError(f"an image of shape {values.shape}, expected (H, W) or (H, W, 3)")
-    if values.dtype == np.uint8:
-        return values
-    return np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    if values.dtype != np.uint8:
+        values = np.round(np.clip(values, 0, 1) * 255)
+    return values.astype(np.uint8)
 
 
 def joined(rows: Sequence[Sequence[Pixels]]) -> Pixels:
@@ -115,10 +126,12 @@ def joined(rows: Sequence[Sequence[Pixels]]) -> Pixels:
 
 
 def framed(image: Pixels) -> Pixels:
-    colours = image[..., None] if image.ndim == 2 else image
-    opaque = np.full_like(colours[..., :1], 255)
-    space = ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0))
-    return np.pad(np.concatenate([colours, opaque], axis=2), space)
+    """Add an opaque alpha channel, and a margin without opacity around it."""
+    height, width, channels = (*image.shape, 1)[:3]
+    result = np.zeros((height + 2 * MARGIN, width + 2 * MARGIN, channels + 1), np.uint8)
+    result[MARGIN:-MARGIN, MARGIN:-MARGIN, :-1] = image.reshape(height, width, channels)
+    result[MARGIN:-MARGIN, MARGIN:-MARGIN, -1] = 255
+    return result
 
 
 def png(image: Pixels, provenance: dict[str, object]) -> bytes:
@@ -145,7 +158,13 @@ def gif(frames: Sequence[Pixels], milliseconds: int) -> bytes:
         stacked = np.asarray(indexed).reshape(stacked.shape[:3])
     durations = [milliseconds] * (len(frames) - 1) + [max(milliseconds, LAST_FRAME)]
     content: bytes = imageio.imwrite(
-        "<bytes>", stacked, extension=".gif", plugin="pillow", duration=durations, loop=0, optimize=False
+        "<bytes>",
+        stacked,
+        extension=".gif",
+        plugin="pillow",
+        duration=durations,
+        loop=0,
+        optimize=False,
     )
     if colours is None:
         return content

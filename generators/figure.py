@@ -4,7 +4,7 @@ This module imports neither torch nor numpy; an image is anything that numpy tak
 shape (H, W) or (H, W, 3), uint8, or float in [0, 1], which is clipped and rounded to 8 bits.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    Image: TypeAlias = NDArray[np.generic]
+    Image: TypeAlias = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64]
 
 LOSSES = "losses.safetensors"
 Progress = Callable[[str, int, int], None]
@@ -71,7 +71,7 @@ class Panels:
     name: str
     caption: str
     alt: str
-    rows: "Sequence[Sequence[Image]]"
+    rows: "Iterable[Iterable[Image]]"
     columns: Sequence[str] = ()
     labels: Sequence[str] = ()
 
@@ -83,7 +83,7 @@ class Trajectory:
     name: str
     caption: str
     alt: str
-    frames: "Sequence[Sequence[Image]]"
+    frames: "Iterable[Iterable[Image]]"
     steps: Sequence[str]
 
 
@@ -94,7 +94,7 @@ class Animation:
     name: str
     caption: str
     alt: str
-    frames: "Sequence[Image]"
+    frames: "Iterable[Image]"
     milliseconds: int = 80
 
 

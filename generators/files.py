@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 
 
@@ -12,19 +11,18 @@ def digest(content: bytes) -> str:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step; killed at any moment, the old file or the new one is there.
+    """Put `content` at `path` in one step; killed at any moment, the old or the new file is there.
 
     Raises: OSError, leaving neither a partial nor a temporary file, when the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    temporary = path.with_name(f".writing-{os.getpid()}-{path.name}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

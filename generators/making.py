@@ -92,7 +92,7 @@ class Maker:
         return self.project.cache / "results" / status.experiment.digest
 
     def kept_results(self, status: Status) -> Path | None:
-        """Return a folder with the results of the section's key, from the cache or from the site."""
+        """Return a folder with the results of the section's key, from the cache or the site."""
         folder = self.results_folder(status)
         found = read_sealed(folder)
         if found.record is not None and not found.damage:
@@ -104,7 +104,9 @@ class Maker:
         content = published.read_bytes() if published.exists() else b""
         if digest(content) != record["files"][RESULTS]:
             return None
-        self.keep(folder, content, record["experiment"]["key"], record["provenance"], record["networks"])
+        self.keep(
+            folder, content, record["experiment"]["key"], record["provenance"], record["networks"]
+        )
         return folder
 
     def keep(
@@ -127,7 +129,9 @@ class Maker:
     def run(self, module: SectionModule, parameters: object, status: Status, force: bool) -> Path:
         """Run a section's experiment; return the folder of its results."""
         section = status.section
-        owned = {each.name for each in section.networks if owner(self.project, each) == section.name}
+        owned = {
+            each.name for each in section.networks if owner(self.project, each) == section.name
+        }
         records = {
             each.name: self.train(each, force and each.name in owned) for each in section.networks
         }
@@ -233,7 +237,7 @@ class Maker:
 
 
 def owner(project: Project, network: Network) -> str:
-    """Return the name of the first section that names a network: the one that shows its training."""
+    """Return the first section that names a network: the one that shows its training."""
     sections: list[Section] = project.site.sections
     return next(each.name for each in sections if network in each.networks)
 

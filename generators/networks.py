@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from generators import files
 from generators.figure import LOSSES, Progress, epoch_file
 
+
 @dataclass
 class Run:
     """One network being trained in `folder`, on `device`, from the streams of `seed`.
@@ -39,7 +40,9 @@ class Run:
         try:
             tensors = load_file(self.state)
         except SafetensorError as error:
-            raise ValueError(f"{self.state} is damaged ({error}); remove it to start over") from None
+            raise ValueError(
+                f"{self.state} is damaged ({error}); remove it to start over"
+            ) from None
         network.load_state_dict(part(tensors, "network."))
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in part(tensors, "optimizer.").items():

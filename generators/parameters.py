@@ -62,7 +62,9 @@ def single(
 ) -> int | float | bool | str:
     is_bool_by_mistake = isinstance(value, bool) and kind != "bool"
     if not isinstance(value, TYPES[kind]) or is_bool_by_mistake:
-        raise AuthorError(f"{where} = {value!r}, expected {'a file name' if kind == 'File' else kind}")
+        raise AuthorError(
+            f"{where} = {value!r}, expected {'a file name' if kind == 'File' else kind}"
+        )
     assert isinstance(value, (int, float, bool, str))
     if limits and isinstance(value, (int, float)) and not limits[0] <= value <= limits[1]:
         raise AuthorError(f"{where} = {value!r}, expected {limits[0]} to {limits[1]}")

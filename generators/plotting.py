@@ -35,19 +35,21 @@ STYLES = {
 }
 
 
-def plot_svg(plot: Plot) -> tuple[str, int, int]:
-    """Draw a plot; return its SVG and its width and height in CSS pixels.
+def plot_svg(plot: Plot) -> tuple[str, tuple[int, int]]:
+    """Draw a plot; return its SVG and its size (width, height) in CSS pixels.
 
     Colours are custom properties with fallbacks, so that a page can restyle an inlined plot. Its
     identifiers carry the plot's name and do not clash with those of another one.
     """
-    with matplotlib.rc_context(STYLES):
+    with matplotlib.rc_context(STYLES):  # type: ignore[arg-type]
         canvas = Canvas(figsize=plot.size, layout="constrained")
         axes = canvas.add_subplot()
         for index, series in enumerate(plot.series):
             colour = COLOURS[index % len(COLOURS)]
             if series.rule:
-                axes.axhline(series.y[0], color=INK, linestyle="--", linewidth=1, label=series.label)
+                axes.axhline(
+                    series.y[0], color=INK, linestyle="--", linewidth=1, label=series.label
+                )
             else:
                 style = "o" if series.marks else "-"
                 axes.plot(series.x, series.y, style, color=colour, label=series.label)
@@ -60,7 +62,7 @@ def plot_svg(plot: Plot) -> tuple[str, int, int]:
         file = io.StringIO()
         canvas.savefig(file, format="svg", transparent=True, metadata=dict.fromkeys(METADATA))
     width, height = (round(96 * inches) for inches in plot.size)
-    return themed(file.getvalue(), plot.name), width, height
+    return themed(file.getvalue(), plot.name), (width, height)
 
 
 METADATA = ("Date", "Creator", "Format", "Type")

@@ -4,9 +4,10 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from generators.figure import Progress
+if TYPE_CHECKING:
+    from generators.figure import Progress
 
 
 class Outcome(NamedTuple):
@@ -24,17 +25,21 @@ def ignore(what: str, done: int, total: int) -> None:
 
 
 @contextmanager
-def progress_shown(section: str) -> Iterator[Progress]:
+def progress_shown(section: str) -> Iterator["Progress"]:
     """Show a bar with the time left while a section is made; say nothing off a terminal."""
     if not sys.stderr.isatty():
         yield ignore
         return
+    from rich import progress as rich
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+    columns = (
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.TaskProgressColumn(),
+        rich.TimeRemainingColumn(),
+    )
+    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(section, total=None)
         stage = ""
 

@@ -1,4 +1,4 @@
-"""What an experiment found, as bytes: arrays in safetensors, numbers beside them in its metadata."""
+"""What an experiment found, as bytes: arrays in safetensors, the rest in its metadata."""
 
 import dataclasses
 import json
@@ -41,12 +41,14 @@ def unpack(path: Path, kind: type[Results]) -> Results:
     """
     try:
         with safe_open(path, "numpy") as file:
-            values = {name: file.get_tensor(name) for name in file.keys()}
+            values = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             rest = json.loads((file.metadata() or {})["rest"])
         values |= {name: frozen(value) for name, value in rest.items()}
         return kind(**values)
     except (SafetensorError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not the results that {kind.__module__} writes ({error})") from None
+        raise ValueError(
+            f"{path}: not the results that {kind.__module__} writes ({error})"
+        ) from None
 
 
 def frozen(value: object) -> object:

@@ -1,5 +1,8 @@
 """Curves of training, as figures."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,7 +10,11 @@ from generators.figure import Plot, Series
 
 
 def loss_plot(
-    name: str, losses: NDArray[np.float32], per_epoch: int, caption: str, rules: dict[str, float]
+    name: str,
+    losses: NDArray[np.float32],
+    per_epoch: int,
+    caption: str,
+    rules: Mapping[str, float] = MappingProxyType({}),
 ) -> Plot:
     """Return the training loss of every update over epochs, on a logarithmic axis.
 

@@ -49,14 +49,14 @@ def denoiser(weights: Path) -> UNet:
     tensors = load_file(weights)
     network = UNet(hidden=tensors["out.weight"].shape[1])
     network.load_state_dict(tensors)
-    return network.eval()
+    network.eval()
+    return network.to(memory_format=torch.channels_last)  # type: ignore
 
 
 @torch.inference_mode()
 def estimate(network: UNet, z: Tensor, batch: int = 250) -> Tensor:
     """Return the network's estimates of x (N, 1, 28, 28) for noisy images z, on z's device."""
     device = next(network.parameters()).device
-    network = network.to(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16_pays(device)):
         return torch.cat([network(part.to(device)).to(z.device) for part in z.split(batch)])
 

@@ -32,10 +32,11 @@ def fit(network: nn.Module, loss: Loss, digits: Digits, plan: Plan, run: Run) ->
     Every epoch draws from streams of its own, so a run that was killed ends, once resumed, in the
     weights that it would have had anyway.
     """
-    network = network.to(run.device, memory_format=torch.channels_last).train()
+    # The stub of Module.to() does not know memory_format.
+    network = network.to(run.device, memory_format=torch.channels_last).train()  # type: ignore
     optimizer = torch.optim.Adam(network.parameters(), plan.rate, fused=True)
     losses = run.restore(network, optimizer)
-    compiled: nn.Module = torch.compile(network) if run.device.type == "cuda" else network
+    compiled: nn.Module = torch.compile(network) if run.device.type == "cuda" else network  # type: ignore
     for epoch in range(len(losses), plan.epochs):
         for group in optimizer.param_groups:
             group["lr"] = plan.rate * plan.decay**epoch

@@ -93,8 +93,8 @@ class UNet(nn.Module):
     def forward(
         self, x: Tensor, bottom: Modulation = unchanged, middle: Modulation = unchanged
     ) -> Tensor:
-        convolution, norm, activation = self.first[0]
-        a = self.first[1](activation(norm(in_float32(convolution, x))))
+        convolution, norm, activation = self.first[0]  # type: ignore
+        a = self.first[1](activation(norm(in_float32(convolution, x))))  # type: ignore
         b = self.down1(a)
         c = self.down2(b)
         u = bottom(self.unflatten(self.flatten(c)))

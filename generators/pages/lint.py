@@ -21,8 +21,16 @@ def section_findings(section: Section, record: Record | None, folder: Path) -> I
     mentioned = MENTION.findall(section.text)
     shown = [figure["name"] for figure in record["shown"]] if record else []
     if record:
-        yield from (f"{where}: figure {name!r} is made but not shown" for name in shown if name not in mentioned)
-        yield from (f"{where}: figure {name!r} is shown but not made" for name in mentioned if name not in shown)
+        yield from (
+            f"{where}: figure {name!r} is made but not shown"
+            for name in shown
+            if name not in mentioned
+        )
+        yield from (
+            f"{where}: figure {name!r} is shown but not made"
+            for name in mentioned
+            if name not in shown
+        )
         for figure in record["shown"]:
             for part in ("caption", "alt"):
                 text = figure["caption"] if part == "caption" else figure["alt"]

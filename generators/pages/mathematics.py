@@ -48,7 +48,9 @@ class Mathematics:
         Without Node, formulas that are not known stay TeX, for the page's own script to show.
         Raises: MathematicsError naming the page and the formula that MathJax refuses.
         """
-        new = {f.key: f for page in pages.values() for f in formulas(page) if f.key not in self.known}
+        new = {
+            f.key: f for page in pages.values() for f in formulas(page) if f.key not in self.known
+        }
         if new and self.can_render:
             self.known |= self.rendered(new, pages)
         return {name: self.replaced(page) for name, page in pages.items()}

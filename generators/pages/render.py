@@ -48,7 +48,7 @@ class PartView(TypedDict):
 
 
 class Renderer:
-    """Renders all pages of a project from its records; nothing else is read, no time, no machine."""
+    """Renders all pages of a project from its records; no clock or machine has a say in it."""
 
     def __init__(self, project: Project, statuses: list[Status]) -> None:
         self.project = project
@@ -121,7 +121,9 @@ class Renderer:
 
         def figure(name: str) -> str:
             found = [each for each in record["shown"] if each["name"] == name] if record else []
-            return self.figure(section, record, found[0]) if record and found else self.missing(name)
+            return (
+                self.figure(section, record, found[0]) if record and found else self.missing(name)
+            )
 
         def number(name: str) -> str:
             if record and name not in record["numbers"]:
