@@ -7,9 +7,9 @@ python build.py noising denoiser   only these sections (all pages are rendered)
 import argparse
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import cast
 
 from generators.errors import AuthorError, nearest
 from generators.files import digest
@@ -43,14 +43,14 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Run one build; return 0 if all is well, 1 if something failed or is stale, 2 if misused."""
     started = time.monotonic()
     chosen = options(arguments)
     try:
-        if chosen.draft and chosen.out and chosen.out.resolve() == ROOT / "site":
+        if chosen.draft and chosen.out and chosen.out.resolve() == root / "site":
             raise AuthorError("--draft: a draft is never written to site/")
-        project = open_project(ROOT, chosen.out and chosen.out.resolve(), chosen.draft)
+        project = open_project(root, chosen.out and chosen.out.resolve(), chosen.draft)
         names = [*chosen.sections, *([chosen.explain] if chosen.explain else [])]
         refuse_unknown(names, project)
         code = act(project, chosen, started)
@@ -75,7 +75,7 @@ def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
     if chosen.serve:
         from generators.pages.serve import serve
 
-        return serve(ROOT, project.out, chosen.draft, chosen.port)
+        return serve(project.root, project.out, chosen.draft, chosen.port)
     stale = [s for s in wanted(statuses, chosen) if chosen.force or not s.is_fresh]
     if chosen.dry_run:
         return say(f"{s.section.name}: {expectation(s)}; {why(s, chosen.force)}" for s in stale)
@@ -91,7 +91,9 @@ def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
         findings = [] if is_idle else publish_pages(project, statuses)
     if chosen.render_only:
         findings += [f"{s.section.name}: never made" for s in statuses if s.record is None]
-    rows = [outcomes.get(s.section.name) or standing(s) for s in statuses]
+    rows = [
+        outcomes.get(s.section.name) or standing(s, project.out / s.section.name) for s in statuses
+    ]
     print(table(rows, started))
     for finding in findings:
         print(f"build.py: {finding}", file=sys.stderr)
@@ -180,12 +182,11 @@ def expectation(stale: Status) -> str:
     return f"{own:.1f} s{trained} on {record['provenance']['device']}"
 
 
-def standing(current: Status) -> Outcome:
+def standing(current: Status, folder: Path) -> Outcome:
     """Return the row of a section that nobody made now."""
     state = "fresh" if current.is_fresh else "stale"
     reason = "" if current.is_fresh else why(current)
-    sizes = cast("dict[str, int]", {})
-    return Outcome(current.section.name, state, reason, 0.0, sum(sizes.values()))
+    return Outcome(current.section.name, state, reason, 0.0, size(folder))
 
 
 def size(folder: Path) -> int:
@@ -213,8 +214,8 @@ def refuse_unknown(names: list[str], project: Project) -> None:
             raise AuthorError(f"unknown section {name!r}{nearest(name, known)}")
 
 
-def say(lines: object) -> int:
-    for line in cast("list[str]", lines):
+def say(lines: Iterable[str]) -> int:
+    for line in lines:
         print(line)
     return 0
 

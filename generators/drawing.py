@@ -39,7 +39,7 @@ def draw(figure: Figure, provenance: dict[str, object]) -> Drawn:
     Raises: ValueError naming the figure when its images or labels do not fit together.
     """
     if isinstance(figure, Plot):
-        return plot(figure)
+        return plot(figure, str(provenance.get("section")))
     if isinstance(figure, Animation):
         return animation(figure, provenance)
     if isinstance(figure, Trajectory):
@@ -70,6 +70,7 @@ def trajectory(figure: Trajectory, provenance: dict[str, object]) -> Drawn:
     file = f"{figure.name}.png"
     shown = described(figure, "trajectory", sheet.shape[1::-1], {"image": file})
     shown["columns"], shown["across"] = list(figure.steps), len(columns)
+    shown["down"] = len(figure.frames[0])
     return Drawn({file: png(sheet, provenance)}, shown)
 
 
@@ -84,14 +85,14 @@ def animation(figure: Animation, provenance: dict[str, object]) -> Drawn:
     )
 
 
-def plot(figure: Plot) -> Drawn:
+def plot(figure: Plot, section: str) -> Drawn:
     image, table = f"{figure.name}.svg", f"{figure.name}.csv"
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["series", figure.x, figure.y])
     for series in figure.series:
         writer.writerows([series.label, x, y] for x, y in zip(series.x, series.y, strict=True))
-    svg, size = plot_svg(figure)
+    svg, size = plot_svg(figure, f"{section}-{figure.name}")
     shown = described(figure, "plot", size, {"image": image, "table": table})
     return Drawn({image: svg.encode(), table: text.getvalue().encode()}, shown)
 

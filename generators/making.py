@@ -30,6 +30,7 @@ from generators.store import (
     Record,
     ResultsRecord,
     Shown,
+    damage_of,
     publish,
     read_sealed,
     write_sealed,
@@ -97,17 +98,18 @@ class Maker:
         found = read_sealed(folder)
         if found.record is not None and not found.damage:
             return folder
-        record = status.record
-        published = self.project.out / status.section.name / RESULTS
-        if record is None or status.needs_experiment or RESULTS not in record["files"]:
-            return None
-        content = published.read_bytes() if published.exists() else b""
-        if digest(content) != record["files"][RESULTS]:
-            return None
-        self.keep(
-            folder, content, record["experiment"]["key"], record["provenance"], record["networks"]
-        )
-        return folder
+        for site in (self.project.out, self.project.root / "site"):
+            published = site / status.section.name
+            record = cast(Record | None, read_sealed(published, verify=False).record)
+            if record is None or record["experiment"]["key"] != status.experiment.digest:
+                continue
+            expected = record["files"].get(RESULTS)
+            if expected and not damage_of(published / RESULTS, expected):
+                content = (published / RESULTS).read_bytes()
+                key, provenance = record["experiment"]["key"], record["provenance"]
+                self.keep(folder, content, key, provenance, record["networks"])
+                return folder
+        return None
 
     def keep(
         self,

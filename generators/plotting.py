@@ -35,11 +35,11 @@ STYLES = {
 }
 
 
-def plot_svg(plot: Plot) -> tuple[str, tuple[int, int]]:
+def plot_svg(plot: Plot, identity: str) -> tuple[str, tuple[int, int]]:
     """Draw a plot; return its SVG and its size (width, height) in CSS pixels.
 
     Colours are custom properties with fallbacks, so that a page can restyle an inlined plot. Its
-    identifiers carry the plot's name and do not clash with those of another one.
+    identifiers begin with `identity` and do not clash with those of another one.
     """
     with matplotlib.rc_context(STYLES):  # type: ignore[arg-type]
         canvas = Canvas(figsize=plot.size, layout="constrained")
@@ -62,14 +62,14 @@ def plot_svg(plot: Plot) -> tuple[str, tuple[int, int]]:
         file = io.StringIO()
         canvas.savefig(file, format="svg", transparent=True, metadata=dict.fromkeys(METADATA))
     width, height = (round(96 * inches) for inches in plot.size)
-    return themed(file.getvalue(), plot.name), (width, height)
+    return themed(file.getvalue(), identity), (width, height)
 
 
 METADATA = ("Date", "Creator", "Format", "Type")
 
 
-def themed(svg: str, name: str) -> str:
-    """Replace fixed colours by custom properties, and make identifiers unique to the plot."""
+def themed(svg: str, identity: str) -> str:
+    """Replace fixed colours by custom properties, and begin identifiers with the plot's own."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", svg, count=1, flags=re.DOTALL)
@@ -78,6 +78,6 @@ def themed(svg: str, name: str) -> str:
     svg = svg.replace(INK, "var(--ink, #222)").replace(FAINT, "var(--faint, #888)")
     for index, colour in enumerate(COLOURS, 1):
         svg = svg.replace(colour, f"var(--series-{index}, {colour})")
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
-    svg = re.sub(r'href="#([^"]+)"', rf'href="#{name}-\1"', svg)
-    return re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", svg)
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{identity}-\1"', svg)
+    svg = re.sub(r'href="#([^"]+)"', rf'href="#{identity}-\1"', svg)
+    return re.sub(r"url\(#([^)]+)\)", rf"url(#{identity}-\1)", svg)

@@ -42,7 +42,7 @@ def section_findings(section: Section, record: Record | None, folder: Path) -> I
                 size = (folder / file).stat().st_size
                 if size > FIGURE_BYTES:
                     yield f"{folder.name}/{file}: {size:,} bytes, at most {FIGURE_BYTES:,}"
-    for name in {name for name in mentioned if mentioned.count(name) > 1}:
+    for name in sorted({name for name in mentioned if mentioned.count(name) > 1}):
         yield f"{where}: figure {name!r} is shown twice"
     for number, line in enumerate(section.text.splitlines(), 1):
         if found := PLACEHOLDER.search(line):
@@ -58,7 +58,7 @@ def page_findings(pages: Mapping[str, str], out: Path) -> Iterator[str]:
             yield f"{name}: {size:,} bytes, at most {PAGE_BYTES:,}"
         for figure in STRAY.findall(pages[name]):
             yield f"{name}: figure {figure!r} must stand in a paragraph of its own"
-        for twin in {each for each in outline.names if outline.names.count(each) > 1}:
+        for twin in sorted({each for each in outline.names if outline.names.count(each) > 1}):
             yield f"{name}: the id {twin!r} occurs twice"
         for image in outline.silent:
             yield f"{name}: {image} has no alternative text"

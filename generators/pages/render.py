@@ -1,6 +1,7 @@
 """The pages: one per part, an index, and what a host and a search engine want beside them."""
 
 import json
+import os.path
 from typing import NamedTuple, TypedDict
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,6 +17,8 @@ from generators.store import NetworkRecord, Record, Shown
 
 ASSETS = ("style.css", "page.js")
 FORMULAS = "mathematics.json"
+FOR_A_CARD = ("panels", "trajectory", "animation", "plot")
+SMALL = 100
 
 
 class Rendered(NamedTuple):
@@ -24,6 +27,16 @@ class Rendered(NamedTuple):
     files: dict[str, bytes]
     findings: list[str]
     scripted: list[str]
+
+
+class Picture(TypedDict):
+    """The figure that stands for its section on the index, and the width of its tiles."""
+
+    file: str
+    alt: str
+    width: int
+    height: int
+    tile: int
 
 
 class SectionView(TypedDict):
@@ -35,6 +48,7 @@ class SectionView(TypedDict):
     html: Markup
     state: str
     facts: list[tuple[str, str]]
+    picture: Picture | None
 
 
 class PartView(TypedDict):
@@ -69,9 +83,13 @@ class Renderer:
         site = self.project.site
         parts = [self.part(part) for part in site.parts]
         parts = [part for part in parts if part["sections"]]
-        pages = {part["file"]: self.page("part.html", part=part, parts=parts) for part in parts}
+        pages = {
+            part["file"]: self.page("part.html", part=part, parts=parts, before=before, after=after)
+            for before, part, after in zip([None, *parts], parts, [*parts[1:], None], strict=False)
+        }
+        style = (self.templates / "style.css").read_text(encoding="utf-8")
         pages["index.html"] = self.page("index.html", part=None, parts=parts)
-        pages["404.html"] = self.page("404.html", part=None, parts=parts)
+        pages["404.html"] = self.page("404.html", part=None, parts=parts, style=Markup(style))
         mathematics = Mathematics(self.templates, self.known_formulas())
         pages = mathematics.insert(pages)
         scripted = [name for name, page in pages.items() if formulas(page)]
@@ -89,8 +107,13 @@ class Renderer:
 
     def page(self, template: str, **values: object) -> str:
         return self.environment.get_template(template).render(
-            site=self.project.site, draft=self.project.draft, **values
+            site=self.project.site, draft=self.project.draft, made=self.last_made(), **values
         )
+
+    def last_made(self) -> str:
+        """Return the date of the newest experiment (ISO 8601), or "" before the first one."""
+        records = [status.record for status in self.statuses.values()]
+        return max((record["provenance"]["made"] for record in records if record), default="")
 
     def assets(self, parts: list[PartView]) -> dict[str, bytes]:
         files = {name: (self.templates / name).read_bytes() for name in ASSETS} | {".nojekyll": b""}
@@ -148,6 +171,7 @@ class Renderer:
             "html": Markup(html),
             "state": state,
             "facts": facts,
+            "picture": picture(record) if record else None,
         }
 
     def figure(self, section: Section, record: Record, shown: Shown) -> str:
@@ -155,17 +179,45 @@ class Renderer:
         svg = ""
         if shown["kind"] == "plot":
             svg = (folder / shown["files"]["image"]).read_text(encoding="utf-8")
+        stub, columns = heading(shown.get("columns", []))
         return self.environment.get_template(f"figures/{shown['kind']}.html").render(
             section=section,
             figure=shown,
             id=f"{section.name}-{shown['name']}",
             svg=Markup(svg),
-            card=card_facts(section, record),
+            stub=stub,
+            columns=columns,
+            is_small=shown["width"] // shown.get("across", 1) < SMALL,
+            card=card_facts(record),
+            command=f"python build.py {section.name} --force",
             draft=self.project.draft,
         )
 
     def missing(self, name: str) -> str:
         return self.environment.get_template("figures/missing.html").render(name=name)
+
+
+def picture(record: Record) -> Picture | None:
+    """Return the image that shows best, at a glance, what a section is about."""
+    if not record["shown"]:
+        return None
+    shown = min(record["shown"], key=lambda each: FOR_A_CARD.index(each["kind"]))
+    file = shown["files"].get("still", shown["files"]["image"])
+    across = shown.get("across", max(1, shown["width"] // shown["height"]))
+    return {
+        "file": f"{record['section']}/{file}",
+        "alt": shown["alt"],
+        "width": shown["width"],
+        "height": shown["height"],
+        "tile": shown["width"] // across,
+    }
+
+
+def heading(columns: list[str]) -> tuple[str, list[str]]:
+    """Split labels into the words that all begin with, such as "σ =", and the rest of each."""
+    shared = os.path.commonprefix(columns) if len(columns) > 1 else ""
+    cut = shared.rfind(" ") + 1
+    return shared[:cut].strip(), [column[cut:] for column in columns]
 
 
 def run_facts(record: Record) -> list[tuple[str, str]]:
@@ -191,8 +243,8 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def card_facts(section: Section, record: Record) -> list[tuple[str, str]]:
-    """Return the card behind a figure: all that went into it, and the command that repeats it."""
+def card_facts(record: Record) -> list[tuple[str, str]]:
+    """Return the card behind a figure: all that went into it."""
     provenance = record["provenance"]
     facts = [("seed", str(record["seed"]))]
     facts += [(name.replace("_", " "), value) for name, value in record["parameters"].items()]
@@ -206,6 +258,5 @@ def card_facts(section: Section, record: Record) -> list[tuple[str, str]]:
         ("libraries", libraries),
         ("commit", provenance["commit"] or "none"),
         ("key", record["experiment"]["key"]),
-        ("make it again", f"python build.py {section.name} --force"),
     ]
     return facts
