@@ -23,7 +23,6 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 MARGIN = 1
 LAST_FRAME = 1000
-GIF_HEADER, PALETTE = 13, 768
 
 
 class Drawn(NamedTuple):
@@ -147,26 +146,25 @@ def png(image: Pixels, provenance: dict[str, object]) -> bytes:
 def gif(frames: Sequence[Pixels], milliseconds: int) -> bytes:
     """Encode frames of one size as a GIF at native size, with one palette taken from all of them.
 
-    imageio cannot be told a palette, so colours go through it as if they were grey levels, and
-    their palette then takes the place of the grey one in the header (GIF89a, section 18 and 19).
+    Indices go to imageio as if they were grey levels, with the palette beside them: given none,
+    its writer would put a table of colours into every frame.
     """
-    stacked = np.stack(frames)
-    colours = None
-    if stacked.ndim == 4:
-        everything = Picture.fromarray(stacked.reshape(-1, *stacked.shape[2:]))
-        indexed = everything.quantize(256, Picture.Quantize.MEDIANCUT, dither=Picture.Dither.NONE)
-        colours = bytes(indexed.getpalette() or ()).ljust(PALETTE, b"\0")
-        stacked = np.asarray(indexed).reshape(stacked.shape[:3])
+    indices = np.stack(frames)
+    palette = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+    if indices.ndim == 4:
+        together = Picture.fromarray(indices.reshape(-1, *indices.shape[2:]))
+        reduced = together.quantize(256, Picture.Quantize.MEDIANCUT, dither=Picture.Dither.NONE)
+        colours = np.array(reduced.getpalette(), np.uint8).reshape(-1, 3)
+        palette, distinct = np.unique(colours, axis=0, return_inverse=True)
+        indices = distinct.astype(np.uint8)[np.asarray(reduced)].reshape(indices.shape[:3])
     durations = [milliseconds] * (len(frames) - 1) + [max(milliseconds, LAST_FRAME)]
     content: bytes = imageio.imwrite(
         "<bytes>",
-        stacked,
+        indices,
         extension=".gif",
         plugin="pillow",
+        palette=palette.tobytes(),
         duration=durations,
         loop=0,
-        optimize=False,
     )
-    if colours is None:
-        return content
-    return content[:GIF_HEADER] + colours + content[GIF_HEADER + PALETTE :]
+    return content

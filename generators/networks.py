@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from generators import files
 from generators.figure import LOSSES, Progress, epoch_file
+from generators.weights import load_weights, read_tensors
 
 
 @dataclass
@@ -34,21 +34,23 @@ class Run:
         return self.folder / "state.safetensors"
 
     def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[Tensor]:
-        """Load the last checkpoint, if there is one, and return its losses, a tensor per epoch."""
+        """Load the last checkpoint, if there is one, and return its losses, a tensor per epoch.
+
+        Raises: ValueError naming the checkpoint when it is damaged or another network's.
+        """
         if not self.state.exists():
             return []
-        try:
-            tensors = load_file(self.state)
-        except SafetensorError as error:
-            raise ValueError(
-                f"{self.state} is damaged ({error}); remove it to start over"
-            ) from None
-        network.load_state_dict(part(tensors, "network."))
+        tensors = read_tensors(self.state)
+        load_weights(network, part(tensors, "network."), self.state)
+        groups = optimizer.state_dict()["param_groups"]
         moments: dict[int, dict[str, Tensor]] = {}
+        parameters = [each for group in optimizer.param_groups for each in group["params"]]
         for name, value in part(tensors, "optimizer.").items():
             index, moment = name.split(".")
+            if value.dim():
+                # A fused optimizer walks raw memory: moments must lie as their parameter does.
+                value = torch.empty_like(parameters[int(index)]).copy_(value)
             moments.setdefault(int(index), {})[moment] = value
-        groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.seconds = tensors["seconds"].tolist()
         losses = part(tensors, "losses.")
@@ -73,7 +75,7 @@ class Run:
 
     def finish(self) -> None:
         """Keep the losses, drop what only going on would need."""
-        tensors = load_file(self.state)
+        tensors = read_tensors(self.state)
         self.seconds = tensors["seconds"].tolist()
         files.write(self.folder / LOSSES, save(part(tensors, "losses.")))
         self.state.unlink()

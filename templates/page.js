@@ -1,1 +1,167 @@
+'use strict';
+{
+  const FRAME_MILLISECONDS = 350;
+  const COPIED_MILLISECONDS = 1500;
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
+  function themeToggle() {
+    const button = document.querySelector('.theme');
+    const system = matchMedia('(prefers-color-scheme: dark)');
+    const isDark = () => (document.documentElement.dataset.theme ?? (system.matches ? 'dark' : 'light')) === 'dark';
+    const show = () => button.setAttribute('aria-pressed', isDark());
+    button.addEventListener('click', () => {
+      const theme = isDark() ? 'light' : 'dark';
+      document.documentElement.dataset.theme = theme;
+      try { localStorage.setItem('theme', theme); } catch { /* not remembered, then */ }
+      show();
+    });
+    system.addEventListener('change', show);
+    show();
+    button.hidden = false;
+  }
+
+  function contents() {
+    const sections = all('main > .section');
+    const folded = document.querySelector('.contents.narrow');
+    if (!folded) return;
+    const visible = new Set();
+    const mark = (section) => {
+      for (const link of all('.contents li a')) {
+        if (section && link.hash === `#${section.id}`) link.setAttribute('aria-current', 'location');
+        else link.removeAttribute('aria-current');
+      }
+      const link = folded.querySelector('[aria-current]');
+      folded.querySelector('.current').textContent = link ? link.textContent.trim().replace(/\s+/g, ' ') : '';
+    };
+    const observer = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) visible[isIntersecting ? 'add' : 'delete'](target);
+      mark(sections.find((section) => visible.has(section)));
+    }, { rootMargin: '-15% 0px -65% 0px' });
+    sections.forEach((section) => observer.observe(section));
+    folded.addEventListener('click', ({ target }) => { if (target.closest('a')) folded.open = false; });
+  }
+
+  function animation(figure) {
+    const button = figure.querySelector('.play');
+    const still = figure.querySelector('.still');
+    let isPlaying = !matchMedia('(prefers-reduced-motion: reduce)').matches;
+    const show = () => {
+      figure.dataset.playing = isPlaying;
+      button.textContent = isPlaying ? 'Pause' : 'Play';
+    };
+    still.loading = 'eager';
+    button.addEventListener('click', () => { isPlaying = !isPlaying; show(); });
+    button.parentElement.hidden = false;
+    show();
+  }
+
+  /** Turns a sheet with one column per step into one step at a time, its images side by side. */
+  function scrubber(figure) {
+    const [sheet, single] = all('.view', figure);
+    const controls = figure.querySelector('.controls');
+    const [play, slider, label, everything] = controls.children;
+    const range = slider.querySelector('input');
+    const canvas = single.querySelector('canvas');
+    const image = sheet.querySelector('img');
+    const steps = range.dataset.steps.split('\n');
+    const rows = Number(canvas.dataset.images);
+    let timer = 0;
+
+    const draw = () => {
+      const step = range.valueAsNumber;
+      const [width, height] = [canvas.width / rows, canvas.height];
+      const pen = canvas.getContext('2d');
+      pen.clearRect(0, 0, canvas.width, height);
+      for (let row = 0; row < rows; row++) {
+        pen.drawImage(image, step * width, row * height, width, height, row * width, 0, width, height);
+      }
+      label.textContent = steps[step];
+      range.setAttribute('aria-valuetext', steps[step]);
+    };
+    const stop = () => {
+      clearInterval(timer);
+      timer = 0;
+      play.textContent = 'Play';
+    };
+    const advance = () => {
+      range.valueAsNumber += 1;
+      draw();
+      if (range.value === range.max) stop();
+    };
+    const start = () => {
+      if (range.value === range.max) range.value = 0;
+      draw();
+      timer = setInterval(advance, FRAME_MILLISECONDS);
+      play.textContent = 'Pause';
+    };
+    const show = (isSheet) => {
+      stop();
+      sheet.hidden = !isSheet;
+      for (const part of [single, play, slider, label]) part.hidden = isSheet;
+      everything.setAttribute('aria-pressed', isSheet);
+    };
+    play.addEventListener('click', () => (timer ? stop() : start()));
+    range.addEventListener('input', () => { stop(); draw(); });
+    everything.addEventListener('click', () => show(sheet.hidden));
+    image.loading = 'eager';
+    show(false);
+    image.decode().then(() => { draw(); controls.hidden = false; }, () => show(true));
+  }
+
+  function lightbox() {
+    const dialog = document.querySelector('.lightbox');
+    if (!dialog) return;
+    const stage = dialog.querySelector('.enlarged');
+    const open = (link) => {
+      const sheet = link.closest('.sheet').cloneNode(true);
+      sheet.querySelector('.enlarge').replaceWith(sheet.querySelector('img'));
+      const caption = document.createElement('p');
+      caption.innerHTML = link.closest('figure').querySelector('figcaption').innerHTML;
+      stage.replaceChildren(sheet, caption);
+      dialog.showModal();
+      dialog.addEventListener('close', () => { stage.replaceChildren(); link.focus(); }, { once: true });
+    };
+    document.addEventListener('click', (event) => {
+      const link = event.target.closest('.enlarge');
+      if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      open(link);
+    });
+    stage.addEventListener('click', () => dialog.close());
+  }
+
+  async function copy(button) {
+    const code = button.parentElement.querySelector('code');
+    const label = button.textContent;
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      button.textContent = 'Copied';
+    } catch {
+      getSelection().selectAllChildren(code);
+      button.textContent = 'Selected';
+    }
+    setTimeout(() => { button.textContent = label; }, COPIED_MILLISECONDS);
+  }
+
+  function copyButton(button) {
+    button.setAttribute('aria-live', 'polite');
+    button.addEventListener('click', () => copy(button));
+    button.hidden = false;
+  }
+
+  /** Lets the keyboard reach what scrolls sideways, and only that. */
+  function scroller(element) {
+    new ResizeObserver(() => {
+      if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
+      else element.removeAttribute('tabindex');
+    }).observe(element);
+  }
+
+  themeToggle();
+  contents();
+  lightbox();
+  all('figure.animation').forEach(animation);
+  all('figure.trajectory').forEach(scrubber);
+  all('.copy').forEach(copyButton);
+  all('.view, table, pre, mjx-container[display="true"]').forEach(scroller);
+}

@@ -261,7 +261,9 @@ class Small:
         project = open_project(self.root, None, False)
         section = next(each for each in project.site.sections if each.name == name)
         experiment = experiment_key(project.code, section)
-        return experiment.digest, figures_key(project.code, section, experiment).digest
+        figures = figures_key(project.code, section, experiment)
+        project.code.save()
+        return experiment.digest, figures.digest
 
 
 def forget() -> None:

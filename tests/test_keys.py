@@ -1,8 +1,8 @@
 """What makes a section stale and what does not: the promise of the whole build."""
 
 import pytest
-
 from conftest import Small
+
 from generators.code import Code
 from generators.definitions import summarise
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
@@ -15,6 +14,7 @@ from generators.digits.unet import UNet
 from generators.networks import Run
 from generators.parameters import Range
 from generators.streams import stream
+from generators.weights import load_weights, read_tensors
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,15 @@ def train(run: Run, recipe: Recipe) -> None:
 
 
 def denoiser(weights: Path) -> UNet:
-    """Return the trained network whose weights stand in a safetensors file, ready to be used."""
-    tensors = load_file(weights)
+    """Return the trained network whose weights stand in a safetensors file, ready to be used.
+
+    Raises: ValueError naming the file when it is damaged or another network's.
+    """
+    tensors = read_tensors(weights)
+    if "out.weight" not in tensors:
+        raise ValueError(f"{weights} holds another network: it has no out.weight")
     network = UNet(hidden=tensors["out.weight"].shape[1])
-    network.load_state_dict(tensors)
+    load_weights(network, tensors, weights)
     network.eval()
     return network.to(memory_format=torch.channels_last)  # type: ignore
 

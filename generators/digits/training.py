@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from generators.digits.data import Digits, scaled
 from generators.networks import Run
 from generators.streams import stream
+from generators.weights import read_tensors
 
 Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
 """(network, x (B, 1, 28, 28) in [0, 1], labels (B,), generator on their device) to a scalar."""
@@ -77,5 +77,5 @@ def bfloat16_pays(device: torch.device) -> bool:
 
 def read_losses(path: Path) -> list[Tensor]:
     """Return the losses of a finished training: a tensor per epoch, a number per update."""
-    losses = load_file(path)
+    losses = read_tensors(path)
     return [losses[str(epoch)] for epoch in range(len(losses))]

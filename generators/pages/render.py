@@ -30,13 +30,14 @@ class Rendered(NamedTuple):
 
 
 class Picture(TypedDict):
-    """The figure that stands for its section on the index, and the width of its tiles."""
+    """The figure that stands for its section on the index, and the width of each of its images."""
 
     file: str
     alt: str
     width: int
     height: int
     tile: int
+    is_small: bool
 
 
 class SectionView(TypedDict):
@@ -187,7 +188,7 @@ class Renderer:
             svg=Markup(svg),
             stub=stub,
             columns=columns,
-            is_small=shown["width"] // shown.get("across", 1) < SMALL,
+            is_small=tile(shown) < SMALL,
             card=card_facts(record),
             command=f"python build.py {section.name} --force",
             draft=self.project.draft,
@@ -203,14 +204,19 @@ def picture(record: Record) -> Picture | None:
         return None
     shown = min(record["shown"], key=lambda each: FOR_A_CARD.index(each["kind"]))
     file = shown["files"].get("still", shown["files"]["image"])
-    across = shown.get("across", max(1, shown["width"] // shown["height"]))
     return {
         "file": f"{record['section']}/{file}",
         "alt": shown["alt"],
         "width": shown["width"],
         "height": shown["height"],
-        "tile": shown["width"] // across,
+        "tile": tile(shown),
+        "is_small": tile(shown) < SMALL,
     }
+
+
+def tile(shown: Shown) -> int:
+    """Return how many pixels wide the images of a figure are."""
+    return shown["width"] // shown.get("across", max(1, shown["width"] // shown["height"]))
 
 
 def heading(columns: list[str]) -> tuple[str, list[str]]:

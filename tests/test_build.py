@@ -1,0 +1,376 @@
+"""The build from end to end, on a small write-up made on the spot."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Small, forget
+from safetensors.numpy import load_file
+
+import build
+
+FAILING = ("generators/tiny/mixed.py", '    """Make a gradient."""', "    raise RuntimeError('no')")
+
+
+def run(small: Small, *arguments: str) -> int:
+    forget()
+    return build.main([*arguments, "--threads", "1"], small.root)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def states(printed: str) -> dict[str, str]:
+    """Read the sections and their states from the table that ends a build."""
+    rows = [line.split() for line in printed.splitlines() if not line.startswith(" ")]
+    return {row[0]: row[1] for row in rows if len(row) > 2 and row[1] in STATES}
+
+
+STATES = ("made", "fresh", "failed", "stale")
+
+
+@pytest.fixture
+def built(small: Small, capsys: pytest.CaptureFixture[str]) -> Small:
+    assert run(small) == 0
+    printed = capsys.readouterr().out
+    assert states(printed) == {"mixed": "made", "plain": "made", "trained": "made"}
+    return small
+
+
+def test_a_second_build_changes_nothing(built: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    before = contents(built.root / "site")
+    assert run(built) == 0
+    assert set(states(capsys.readouterr().out).values()) == {"fresh"}
+    assert contents(built.root / "site") == before
+    assert run(built, "--check") == 0
+
+
+def test_a_page_shows_figures_numbers_links_and_mathematics(built: Small) -> None:
+    page = (built.root / "site" / "part-b.html").read_text(encoding="utf-8")
+    for part in ("mixed/sheet.png", "mixed/curve.csv", "plain/moving.gif", "0.250", "#plain"):
+        assert part in page
+    assert "figure:" not in page
+    assert "number:" not in page
+
+
+def test_a_caption_is_redrawn_and_not_rerun(
+    built: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = json.loads((built.root / "site/mixed/record.json").read_text())
+    built.edit("generators/tiny/mixed.py", "A gradient.", "A ramp of grey.")
+    built.edit("generators/tiny/mixed.py", "def experiment", "def experiment")
+    assert run(built, "--check") == 1
+    assert "figures: code generators.tiny.mixed:figures changed" in capsys.readouterr().out
+    assert run(built) == 0
+    after = json.loads((built.root / "site/mixed/record.json").read_text())
+    assert after["provenance"] == record["provenance"]
+    assert after["experiment"] == record["experiment"]
+    assert "A ramp of grey." in (built.root / "site/part-b.html").read_text(encoding="utf-8")
+
+
+def test_a_fresh_clone_redraws_from_published_results(
+    built: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(built.root / ".cache")
+    assert run(built, "--check") == 0
+    built.edit("generators/tiny/mixed.py", "A gradient.", "A ramp of grey.")
+    built.edit("generators/tiny/near.py", "return 1", "raise RuntimeError")
+    monkeypatch.setattr("generators.making.Maker.run", lambda *_: pytest.fail("ran again"))
+    assert run(built) == 0
+
+
+def test_results_too_large_to_publish_stay_in_the_cache(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generators.making.KEPT", 100)
+    assert run(small, "mixed") == 0
+    assert not (small.root / "site/mixed/results.safetensors").exists()
+    small.edit("generators/tiny/mixed.py", "A gradient.", "A ramp of grey.")
+    monkeypatch.setattr("generators.making.Maker.run", lambda *_: pytest.fail("ran again"))
+    assert run(small, "mixed") == 0
+
+
+def test_undoing_a_change_finds_the_old_results(
+    built: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(built.root / "site")
+    built.edit("content/b1-mixed.md", "scale = 0.5", "scale = 0.25")
+    assert run(built) == 0
+    built.edit("content/b1-mixed.md", "scale = 0.25", "scale = 0.5")
+    monkeypatch.setattr("generators.making.Maker.run", lambda *_: pytest.fail("ran again"))
+    assert run(built) == 0
+    assert contents(built.root / "site") == before
+
+
+def test_a_failing_section_keeps_its_figures_and_stops_nobody(
+    built: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(built.root / "site/mixed")
+    built.edit(*FAILING)
+    built.edit("generators/tiny/plain.py", "frames: int = 4", "frames: int = 4  #")
+    built.edit("generators/tiny/plain.py", "random.random(", "0.5 * random.random(")
+    assert run(built) == 1
+    printed = capsys.readouterr()
+    assert states(printed.out) == {"mixed": "failed", "plain": "made", "trained": "fresh"}
+    assert "RuntimeError: no" in printed.err
+    assert contents(built.root / "site/mixed") == before
+    page = (built.root / "site/part-b.html").read_text(encoding="utf-8")
+    assert "Made before the last change to this section" in page
+    assert "mixed/sheet.png" in page
+
+
+def test_a_section_that_never_succeeded_is_announced_on_its_page(small: Small) -> None:
+    small.edit(*FAILING)
+    assert run(small) == 1
+    page = (small.root / "site/part-b.html").read_text(encoding="utf-8")
+    assert "Not made yet" in page
+    assert run(small, "--render-only") == 1
+
+
+@pytest.mark.parametrize("name", ["sheet.png", "curve.svg", "record.json", "results.safetensors"])
+def test_a_damaged_file_is_named_and_made_again(
+    built: Small, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    before = contents(built.root / "site")
+    path = built.root / "site/mixed" / name
+    path.write_bytes(path.read_bytes()[:50])
+    assert run(built, "--check") == 1
+    assert f"mixed/{name}" in capsys.readouterr().out
+    assert run(built) == 0
+    assert f"mixed/{name}" in capsys.readouterr().err
+    assert contents(built.root / "site") == before
+
+
+def test_a_damaged_page_is_rendered_again(built: Small) -> None:
+    before = contents(built.root / "site")
+    (built.root / "site/index.html").write_text("half a pa", encoding="utf-8")
+    assert run(built, "--check") == 1
+    assert run(built) == 0
+    assert contents(built.root / "site") == before
+
+
+def test_forced_builds_make_the_same_figures_and_the_same_pages_from_them(built: Small) -> None:
+    before = contents(built.root / "site")
+    assert run(built, "--force") == 0
+    figures = (".png", ".gif", ".svg", ".csv", ".safetensors")
+    after = contents(built.root / "site")
+    assert {n: c for n, c in after.items() if n.endswith(figures)} == {
+        n: c for n, c in before.items() if n.endswith(figures)
+    }
+    for name in ("index.html", "part-b.html", "record.json"):
+        (built.root / "site" / name).unlink()
+    assert run(built, "--render-only") == 0
+    assert contents(built.root / "site") == after
+
+
+def test_sections_share_a_network_and_only_force_trains_it_again(
+    built: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+    fit = __import__("generators.making").making.Maker.fit
+
+    def counted(self: object, network: object, *rest: object) -> None:
+        trained.append(network.name)
+        fit(self, network, *rest)
+
+    monkeypatch.setattr("generators.making.Maker.fit", counted)
+    built.edit("generators/tiny/trained.py", '["weight"])', '["weight"] * 2)')
+    assert run(built) == 0
+    assert trained == []
+    assert run(built, "trained", "--force") == 0
+    assert trained == ["small"]
+
+
+def test_training_killed_and_resumed_ends_in_the_same_weights(small: Small) -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "build.py", "trained", "--threads", "1"]
+    small.edit("content/site.toml", "epochs = 3", "epochs = 6\npause = 0.3")
+    process = subprocess.Popen(command, cwd=small.root, env=environment)
+    training = small.root / ".cache/training"
+    deadline = time.monotonic() + 60
+    while len(list(training.glob("*/epoch-*.safetensors"))) < 2:
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (small.root / "site/trained/record.json").exists()
+    assert run(small, "trained") == 0
+    resumed = next((small.root / ".cache/networks").iterdir())
+    interrupted = contents(resumed)
+    assert run(small, "trained", "--force") == 0
+    uninterrupted = contents(next((small.root / ".cache/networks").iterdir()))
+    del interrupted["record.json"], uninterrupted["record.json"]
+    assert interrupted == uninterrupted
+    assert len(load_file(resumed / "losses.safetensors")) == 6
+
+
+def test_a_damaged_network_is_trained_again(built: Small) -> None:
+    folder = next((built.root / ".cache/networks").iterdir())
+    whole = contents(folder)
+    (folder / "epoch-0003.safetensors").write_bytes(b"half")
+    built.edit("generators/tiny/trained.py", '["weight"])', '["weight"] * 2)')
+    assert run(built) == 0
+    assert contents(folder)["epoch-0003.safetensors"] == whole["epoch-0003.safetensors"]
+
+
+def test_nothing_heavy_is_imported_when_all_is_fresh(built: Small) -> None:
+    heavy = ("torch", "numpy", "jinja2", "PIL", "markdown", "matplotlib", "diffusers", "filelock")
+    code = (
+        "import sys, build\n"
+        "codes = build.main([]), build.main(['--check']), build.main(['--explain', 'mixed'])\n"
+        f"print(codes, sorted(set({heavy}) & set(sys.modules)))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=built.root, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.splitlines()[-1] == "(0, 0, 0) []"
+
+
+def test_a_check_of_something_stale_imports_no_torch(built: Small) -> None:
+    built.edit("content/b1-mixed.md", "scale = 0.5", "scale = 0.25")
+    code = "import sys, build; print(build.main(['--check']), 'torch' in sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=built.root, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.splitlines()[-1] == "1 False"
+    assert "parameter scale changed: 0.5 → 0.25" in ran.stdout
+
+
+def test_a_second_build_waits_for_the_first(small: Small) -> None:
+    small.edit("content/site.toml", "epochs = 3", "epochs = 3\npause = 0.5")
+    command = [sys.executable, "build.py", "--threads", "1"]
+    with subprocess.Popen(command, cwd=small.root, stdout=subprocess.DEVNULL) as first:
+        while not list((small.root / ".cache").glob("locks/*.lock")):
+            time.sleep(0.02)
+        second = subprocess.run(
+            command, cwd=small.root, capture_output=True, text=True, check=False
+        )
+    assert first.returncode == 0
+    assert second.returncode == 0
+    assert "another build is writing" in second.stderr
+    assert set(states(second.stdout).values()) == {"fresh"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mixd"], "unknown section 'mixd', did you mean 'mixed'?"),
+        (["--explain", "plane"], "unknown section 'plane', did you mean 'plain'?"),
+        (["--device", "tpu", "--force"], "--device tpu: this machine has"),
+        (["--draft", "--out", "site"], "a draft is never written to site/"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(
+    small: Small, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str], message: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(small.root)
+    assert run(small, *arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("b1-mixed.md", "scale =", "scael =", "unknown parameter 'scael', did you mean 'scale'?"),
+        ("b1-mixed.md", "scale = 0.5", "scale = 1.5", "scale = 1.5, expected 0 to 1"),
+        ("b1-mixed.md", "scale = 0.5", 'scale = "1"', "scale = '1', expected float"),
+        ("b1-mixed.md", "scale = 0.5", "scale = true", "scale = True, expected float"),
+        ("b1-mixed.md", "scale = 0.5", 'picture = "inputs.bin"', "did you mean 'input.bin'?"),
+        ("b1-mixed.md", "scale = 0.5", "scale = ", "Invalid value (at line 6, column 9)"),
+        ("b1-mixed.md", 'part = "b"', 'part = "c"', "part = 'c' (there are: b)"),
+        ("b1-mixed.md", "title =", "titel =", "unknown key 'titel', did you mean 'title'?"),
+        ("b1-mixed.md", "tiny.mixed", "tiny.mixde", "generators/tiny/mixde.py"),
+        ("b1-mixed.md", "+++\nWords", "Words", "expected front matter between two lines +++"),
+        ("b3-trained.md", '["small"]', '["smal"]', "unknown network 'smal', did you mean 'small'?"),
+        ("site.toml", "epochs", "epoch", "unknown parameter 'epoch', did you mean 'epochs'?"),
+        ("site.toml", "seed = 180", 'seed = "180"', "seed = '180', expected int"),
+        ("site.toml", "title = \"A small", "titel = \"A small", "did you mean 'title'?"),
+        ("b1-mixed.md", "number:mean", "number:maen", "unknown number 'maen', did you mean 'mean'?"),
+        ("b1-mixed.md", "section:plain", "section:plane", "unknown section 'plane'"),
+    ],
+)  # fmt: skip
+def test_an_authors_mistake_is_one_line_that_names_the_file(
+    built: Small, capsys: pytest.CaptureFixture[str], file: str, old: str, new: str, message: str
+) -> None:
+    built.edit(f"content/{file}", old, new)
+    assert run(built) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert file.removeprefix("b3-") in error or "generators/tiny" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("![](figure:curve)", "", "figure 'curve' is made but not shown"),
+        ("figure:curve", "figure:curves", "figure 'curves' is shown but not made"),
+        ("Words before", "TODO before", "'TODO' in line 1 of the text"),
+        ("Words before", "[Words](nowhere.html) before", "link to nowhere.html"),
+        ("Words before", "[Words](#nowhere) before", "no such anchor"),
+        ("![](figure:curve)", "and ![](figure:curve)", "must stand in a paragraph of its own"),
+        ("Words before", "![](mixed/sheet.png) ![](figure:sheet)", "figure 'sheet' is shown twice"),
+    ],
+)
+def test_the_lint_fails_the_build_until_it_is_mended(
+    built: Small, capsys: pytest.CaptureFixture[str], old: str, new: str, message: str
+) -> None:
+    built.edit("content/b1-mixed.md", old, new)
+    for _ in range(2):
+        assert run(built) == 1
+        assert message in capsys.readouterr().err
+    built.edit("content/b1-mixed.md", new, old) if new else None
+    if new:
+        assert run(built) == 0
+
+
+def test_a_figure_without_alternative_text_fails_the_build(
+    built: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built.edit("generators/tiny/mixed.py", '"A grey gradient."', '""')
+    assert run(built) == 1
+    assert "figure 'sheet' has no alt" in capsys.readouterr().err
+
+
+def test_a_draft_is_kept_apart_and_marked(small: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    small.edit("content/b1-mixed.md", "[parameters]", "[draft]\nscale = 0.1\n[parameters]")
+    assert run(small, "mixed", "--draft") == 0
+    assert not (small.root / "site").exists()
+    page = (small.root / ".cache/draft/site/part-b.html").read_text(encoding="utf-8")
+    assert "0.050" in page
+    assert "raft" in page
+
+
+def test_another_folder_is_filled_from_what_was_made_before(
+    built: Small, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("generators.making.Maker.run", lambda *_: pytest.fail("ran again"))
+    assert run(built, "--out", str(tmp_path / "elsewhere")) == 0
+    assert contents(tmp_path / "elsewhere") == contents(built.root / "site")
+
+
+def test_listing_explaining_and_expecting_change_nothing(
+    built: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built.edit("generators/tiny/near.py", ".values()", ".values() * 2")
+    before = contents(built.root / "site")
+    assert run(built, "--list") == 0
+    assert "B1       mixed" in capsys.readouterr().out
+    assert run(built, "--explain", "mixed") == 0
+    assert "code generators.tiny.near:gradient changed" in capsys.readouterr().out
+    assert run(built, "--dry-run") == 0
+    assert "mixed: 0.0 s on" in capsys.readouterr().out
+    assert contents(built.root / "site") == before

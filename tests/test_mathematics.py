@@ -1,0 +1,60 @@
+"""Formulas become SVG once, and are known from then on."""
+
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from html5lib import HTMLParser
+
+from generators.pages.mathematics import Mathematics, MathematicsError, can_render, formulas
+from generators.pages.prose import Prose
+
+TEMPLATES = ROOT / "templates"
+needs_node = pytest.mark.skipif(
+    not can_render(TEMPLATES), reason="needs Node and npm ci --prefix templates"
+)
+TEXT = (
+    r"Inline $a_b < \mathbb{E}[x]$ and"
+    + "\n\n$$\\begin{aligned}a &= b\\\\ c &= d\\end{aligned}$$\n"
+)
+
+
+def page(text: str = TEXT) -> dict[str, str]:
+    return {"page": Prose().html(text)}
+
+
+def test_formulas_are_found_as_they_were_written() -> None:
+    inline, display = formulas(page()["page"])
+    assert inline == (r"a_b < \mathbb{E}[x]", False)
+    assert display == (r"\begin{aligned}a &= b\\ c &= d\end{aligned}", True)
+
+
+@needs_node
+def test_formulas_become_pictures_with_words_beside_them() -> None:
+    mathematics = Mathematics(TEMPLATES, {})
+    html = mathematics.insert(page())["page"]
+    assert not formulas(html)
+    assert html.count("<mjx-container") == html.count("<math ") == 2
+    assert "data-latex" not in html
+    assert len(mathematics.used) == 2
+    HTMLParser(strict=True).parse(f"<!doctype html><title>t</title>{html}")
+
+
+@needs_node
+@pytest.mark.parametrize("tex", [r"\frac{1", r"\undefinedcommand x", r"\left( x"])
+def test_a_wrong_formula_is_named_with_its_page(tex: str) -> None:
+    with pytest.raises(MathematicsError, match=r"^page: ") as caught:
+        Mathematics(TEMPLATES, {}).insert(page(f"${tex}$"))
+    assert repr(tex) in str(caught.value)
+
+
+def test_known_formulas_need_no_node(tmp_path: Path) -> None:
+    known = {formula.key: f"<i>{formula.display}</i>" for formula in formulas(page()["page"])}
+    html = Mathematics(tmp_path, known).insert(page())["page"]
+    assert "<i>True</i>" in html
+    assert "<i>False</i>" in html
+
+
+def test_without_node_a_new_formula_stays_for_the_script(tmp_path: Path) -> None:
+    html = Mathematics(tmp_path, {}).insert(page())["page"]
+    assert len(formulas(html)) == 2
