@@ -62,14 +62,15 @@ def panels(figure: Panels, provenance: dict[str, object]) -> Drawn:
 
 
 def trajectory(figure: Trajectory, provenance: dict[str, object]) -> Drawn:
-    columns = [joined([[pixels(image)] for image in frame]) for frame in figure.frames]
+    frames = [[pixels(image) for image in frame] for frame in figure.frames]
+    columns = [joined([[image] for image in frame]) for frame in frames]
     if len(columns) != len(figure.steps):
         raise ValueError(f"{figure.name}: {len(columns)} frames, {len(figure.steps)} steps")
     sheet = np.concatenate(columns, axis=1)
     file = f"{figure.name}.png"
     shown = described(figure, "trajectory", sheet.shape[1::-1], {"image": file})
     shown["columns"], shown["across"] = list(figure.steps), len(columns)
-    shown["down"] = len(figure.frames[0])
+    shown["down"] = len(frames[0])
     return Drawn({file: png(sheet, provenance)}, shown)
 
 

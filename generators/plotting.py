@@ -5,6 +5,7 @@ import re
 
 import matplotlib
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from generators.figure import Plot
 
@@ -34,6 +35,17 @@ STYLES = {
     "path.simplify_threshold": 0.3,
 }
 
+# Above the axes and from the left: it hides no data, and a narrow screen that scrolls shows it first.
+LEGEND = {
+    "loc": "lower left",
+    "bbox_to_anchor": (0, 1),
+    "ncols": 3,
+    "borderaxespad": 0.3,
+    "borderpad": 0,
+    "handlelength": 1.4,
+    "columnspacing": 1.6,
+}
+
 
 def plot_svg(plot: Plot, identity: str) -> tuple[str, tuple[int, int]]:
     """Draw a plot; return its SVG and its size (width, height) in CSS pixels.
@@ -57,8 +69,11 @@ def plot_svg(plot: Plot, identity: str) -> tuple[str, tuple[int, int]]:
         axes.set_ylabel(plot.y)
         if plot.logarithmic:
             axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
         if len(plot.series) > 1:
-            axes.legend()
+            axes.legend(**LEGEND)
         file = io.StringIO()
         canvas.savefig(file, format="svg", transparent=True, metadata=dict.fromkeys(METADATA))
     width, height = (round(96 * inches) for inches in plot.size)

@@ -153,7 +153,9 @@ def test_without_scripts_every_picture_is_there(site: Path, open_page: Opener) -
     for name in names(site):
         page = open_page((site / name).as_uri(), java_script_enabled=False)
         for each in page.locator("figure").all():
-            expect(each.locator(".plate").locator("img, [role=img]").locator("visible=true")).to_have_count(1)
+            expect(
+                each.locator(".plate").locator("img, [role=img]").locator("visible=true")
+            ).to_have_count(1)
         expect(page.locator("button:visible:not(dialog button)")).to_have_count(0)
 
 

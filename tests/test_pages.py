@@ -293,7 +293,8 @@ def test_the_entry_to_cite_has_what_is_known(exhibition: Path) -> None:
     entry = next(
         "".join(each.itertext()) for each in elements(pages(exhibition)["index.html"], "pre")
     )
-    assert entry.startswith("@misc{") and entry.rstrip().endswith("}")
+    assert entry.startswith("@misc{")
+    assert entry.rstrip().endswith("}")
     assert "title = {An exhibition \\& more}" in entry
     assert "author = {A. N. Author}" in entry
     assert "url = {https://example.org/some/base}" in entry

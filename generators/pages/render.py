@@ -1,7 +1,7 @@
 """The pages: one per part, an index, and what a host and a search engine want beside them."""
 
 import json
-import os.path
+from itertools import takewhile
 from typing import NamedTuple, TypedDict
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -221,9 +221,12 @@ def tile(shown: Shown) -> int:
 
 def heading(columns: list[str]) -> tuple[str, list[str]]:
     """Split labels into the words that all begin with, such as "σ =", and the rest of each."""
-    shared = os.path.commonprefix(columns) if len(columns) > 1 else ""
-    cut = shared.rfind(" ") + 1
-    return shared[:cut].strip(), [column[cut:] for column in columns]
+    if len(columns) < 2:
+        return "", columns
+    words = [column.split() for column in columns]
+    beginnings = zip(*(each[:-1] for each in words), strict=False)
+    stub = [each[0] for each in takewhile(lambda each: len(set(each)) == 1, beginnings)]
+    return " ".join(stub), [" ".join(each[len(stub) :]) for each in words]
 
 
 def run_facts(record: Record) -> list[tuple[str, str]]:

@@ -35,6 +35,7 @@ class Results:
     errors: tuple[float, ...]
     losses: NDArray[np.float32]
     updates_per_epoch: int
+    hidden: int
 
 
 def experiment(context: Context, parameters: Parameters) -> Results:
@@ -58,12 +59,14 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         tuple(errors),
         torch.cat(losses).numpy(),
         len(losses[0]),
+        network.out.in_channels,
     )
 
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     end = float(np.mean(results.losses[-results.updates_per_epoch :]))
     yield Number("final-loss", f"{end:.4f}")
+    yield Number("hidden", f"{results.hidden}")
     for epoch, error in zip(parameters.epochs, results.errors, strict=True):
         yield Number(f"test-error-{epoch}", f"{error:.4f}")
         yield Number(f"test-psnr-{epoch}", f"{-10 * np.log10(error):.1f} dB")

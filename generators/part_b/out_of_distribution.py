@@ -1,6 +1,6 @@
 """B1.3: the denoiser of one noise strength, asked to remove others."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -90,9 +90,22 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         "σ",
         "PSNR in dB",
     )
+    yield Number("verdict", verdict(x, decibels["network"], decibels["best linear denoiser"]))
     for index, sigma in enumerate(parameters.sigmas):
         yield Number(f"network-error-{sigma:g}", f"{results.network_errors[index]:.4f}")
         if sigma > 0:
             for label, values in decibels.items():
                 value = values[shown.index(index)]
                 yield Number(f"{label.replace(' ', '-')}-psnr-{sigma:g}", f"{value:.1f} dB")
+
+
+def verdict(sigmas: Sequence[float], network: Sequence[float], linear: Sequence[float]) -> str:
+    """Say from which σ on the linear denoiser is ahead of the network."""
+    behind = [
+        sigma for sigma, ours, other in zip(sigmas, network, linear, strict=True) if other > ours
+    ]
+    if not behind:
+        return "The network is ahead at every σ shown."
+    if behind != list(sigmas)[-len(behind) :]:
+        return f"The linear denoiser is ahead at σ = {', '.join(f'{sigma:g}' for sigma in behind)}."
+    return f"From σ = {behind[0]:g} on, the linear denoiser is ahead."

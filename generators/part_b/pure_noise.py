@@ -16,6 +16,10 @@ from generators.figure import Animation, Context, Number, Output, Panels, Trajec
 from generators.parameters import Range
 
 
+VISIBLE = 0.25
+"""A patch whose brightest pixel stays below this shows nothing but black."""
+
+
 @dataclass(frozen=True)
 class Parameters:
     network: str = "pure-noise"
@@ -89,6 +93,9 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         f"{end:.4f}.",
         {"error of the mean image": results.floor},
     )
+    last = results.repeated[-1]
+    black = int((last.max(axis=(1, 2)) < VISIBLE).sum())
+    yield Number("vanished", f"{black} of the {len(last)}")
     columns = [results.mean] * len(results.noise)
     yield Panels(
         "outputs",
@@ -102,14 +109,14 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield Trajectory(
         "repeated",
         r"The denoiser of $\sigma = 0.5$ applied to pure noise, then to its own output, and so on.",
-        "Noise turns into faint broken strokes, which smooth out as the denoiser is applied again.",
+        "Noise turns into broken strokes; some fade to black, the others shrink to one short line.",
         [list(results.repeated[step]) for step in chosen],
         [str(step) for step in chosen],
     )
     yield Animation(
         "repeated-animation",
         f"The same, all {len(results.repeated) - 1} applications one after the other.",
-        "Patches of noise turn into strokes and settle.",
+        "Patches of noise turn into strokes, which fade to black or shrink to one short line.",
         [np.concatenate(list(frame), axis=1) for frame in results.repeated],
         200,
     )
