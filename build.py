@@ -34,13 +34,18 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     add("--list", action="store_true", help="list sections")
     add("--serve", action="store_true", help="serve the site, render and reload on every change")
     add("--port", type=int, default=8000, metavar="N", help="for --serve (default: 8000)")
-    add(
-        "--draft", action="store_true", help="quick version, in .cache/draft, marked, not published"
-    )
+    add("--draft", action="store_true", help="quick version, marked, in .cache/draft/site")
     add("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps (default: the best there is)")
-    add("--threads", type=int, metavar="N", help="CPU threads (default: one per core)")
+    add("--threads", type=positive, metavar="N", help="CPU threads (default: one per core)")
     add("--out", type=Path, metavar="DIR", help="write the site there (default: site)")
     return parser.parse_args(arguments)
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
@@ -90,7 +95,7 @@ def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
         ]
         findings = [] if is_idle else publish_pages(project, statuses)
     if chosen.render_only:
-        findings += [f"{s.section.name}: never made" for s in statuses if s.record is None]
+        findings += [s.damage or f"{s.section.name}: never made" for s in statuses if s.is_missing]
     rows = [
         outcomes.get(s.section.name) or standing(s, project.out / s.section.name) for s in statuses
     ]
@@ -121,12 +126,8 @@ def make(project: Project, stale: list[Status], chosen: argparse.Namespace) -> d
         raise AuthorError(str(error)) from None
     outcomes: dict[str, Outcome] = {}
     for each in stale:
-        name, began, reason, state = (
-            each.section.name,
-            time.monotonic(),
-            why(each, chosen.force),
-            "made",
-        )
+        name, began = each.section.name, time.monotonic()
+        state, reason = "made", why(each, chosen.force)
         if each.damage:
             print(f"build.py: {each.damage}; it is made again", file=sys.stderr)
         try:

@@ -74,6 +74,7 @@ class Code:
         self.summaries: dict[str, Summary | None] = {}
         self.remembered = remembered(memory)
         self.used: dict[str, list[object]] = {}
+        self.reached: dict[Node, dict[str, str]] = {}
 
     def path(self, module: str) -> Path | None:
         """Return the file of a module of the project, or None."""
@@ -122,14 +123,17 @@ class Code:
 
     def reach(self, module: str, name: str) -> dict[str, str]:
         """Return "module:name" and digest of all that `module.name` reaches, itself included."""
-        self.definition(module, name)
-        waiting, seen = [(module, name)], dict[Node, str]()
-        while waiting:
-            node = waiting.pop()
-            if node not in seen:
-                seen[node], follow = self.visit(*node)
-                waiting += follow
-        return {f"{node[0]}:{node[1]}": value for node, value in sorted(seen.items()) if value}
+        if (module, name) not in self.reached:
+            self.definition(module, name)
+            waiting, seen = [(module, name)], dict[Node, str]()
+            while waiting:
+                node = waiting.pop()
+                if node not in seen:
+                    seen[node], follow = self.visit(*node)
+                    waiting += follow
+            found = {f"{node[0]}:{node[1]}": value for node, value in sorted(seen.items()) if value}
+            self.reached[module, name] = found
+        return self.reached[module, name]
 
     def visit(self, module: str, name: str) -> tuple[str, list[Node]]:
         """Return a node's digest and the nodes that it needs."""

@@ -10,6 +10,7 @@ from generators.errors import AuthorError, nearest
 from generators.parameters import Value, checked
 
 FENCE = "+++"
+PART = re.compile(r"[a-z0-9-]+")
 NAME = re.compile(r"[a-z][0-9]*-([a-z0-9-]+)\.md")
 Kind = TypeVar("Kind")
 
@@ -82,6 +83,9 @@ def read(root: Path, code: Code, draft: bool = False) -> Site:
         name: Part(name, typed(part, "title", str, path), typed(part, "text", str, path, ""))
         for name, part in typed(table, "parts", dict, path).items()
     }
+    for name in parts:
+        if not PART.fullmatch(name):
+            raise AuthorError(f"content/site.toml: part {name!r}, expected a name such as 'b'")
     networks = {
         name: network(name, entry, code, content, draft, seed)
         for name, entry in typed(table, "networks", dict, path, {}).items()

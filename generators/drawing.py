@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -23,6 +24,7 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 MARGIN = 1
 LAST_FRAME = 1000
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 class Drawn(NamedTuple):
@@ -35,8 +37,11 @@ class Drawn(NamedTuple):
 def draw(figure: Figure, provenance: dict[str, object]) -> Drawn:
     """Draw a figure; `provenance` is written into its PNG files.
 
-    Raises: ValueError naming the figure when its images or labels do not fit together.
+    Raises: ValueError naming the figure when its name is no file name, or when its images and
+    labels do not fit together.
     """
+    if not NAME.fullmatch(figure.name):
+        raise ValueError(f"a figure called {figure.name!r}, expected a name such as 'test-loss'")
     if isinstance(figure, Plot):
         return plot(figure, str(provenance.get("section")))
     if isinstance(figure, Animation):

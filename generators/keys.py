@@ -38,6 +38,8 @@ def experiment_key(code: Code, section: Section) -> Key:
     """Return the key of a section's experiment: code, the parameters it reads, inputs, networks."""
     parts = code_parts(code, section.generator, "experiment") | {"seed": str(section.seed)}
     parts |= parameter_parts(code, section, "experiment")
+    # Reached through the context, which no experiment imports.
+    parts |= code_parts(code, "generators.streams", "stream")
     for network in section.networks:
         for name, value in network_key(code, network).parts.items():
             parts[f"network {network.name}: {name}"] = value

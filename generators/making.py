@@ -175,6 +175,8 @@ class Maker:
             if isinstance(output, Number):
                 numbers[output.name] = output.text
                 continue
+            if any(output.name == each["name"] for each in shown):
+                raise ValueError(f"two figures are called {output.name!r}")
             drawn = draw(output, told | {"figure": output.name})
             contents |= drawn.files
             shown.append(drawn.shown)
@@ -194,7 +196,8 @@ class Maker:
             if found.record is not None and not found.damage and not force:
                 return cast(NetworkRecord, found.record)
             unfinished = self.project.cache / "training" / key.digest
-            self.fit(network, unfinished, key.digest)
+            if read_sealed(unfinished).record is None:
+                self.fit(network, unfinished, key.digest)
             shutil.rmtree(folder, ignore_errors=True)
             folder.parent.mkdir(parents=True, exist_ok=True)
             unfinished.rename(folder)

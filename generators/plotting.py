@@ -35,7 +35,7 @@ STYLES = {
     "path.simplify_threshold": 0.3,
 }
 
-# Above the axes and from the left: it hides no data, and a narrow screen that scrolls shows it first.
+# Above the axes, from the left: it hides no data, and a narrow screen that scrolls shows it first.
 LEGEND = {
     "loc": "lower left",
     "bbox_to_anchor": (0, 1),

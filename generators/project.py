@@ -48,6 +48,11 @@ class Status(NamedTuple):
         )
 
     @property
+    def is_missing(self) -> bool:
+        """Whether there is nothing whole to be shown."""
+        return self.record is None or bool(self.damage)
+
+    @property
     def needs_experiment(self) -> bool:
         """Whether the results behind the record are not those of the key."""
         return self.record is None or self.record["experiment"]["key"] != self.experiment.digest

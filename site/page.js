@@ -113,13 +113,13 @@
     if (!dialog) return;
     const stage = dialog.querySelector('.enlarged');
     const open = (link) => {
-      const sheet = link.closest('.sheet').cloneNode(true);
-      sheet.querySelector('.enlarge').replaceWith(sheet.querySelector('img'));
+      const view = link.closest('.view').cloneNode(true);
+      view.querySelector('.enlarge').replaceWith(view.querySelector('img'));
       const caption = document.createElement('p');
       caption.innerHTML = link.closest('figure').querySelector('figcaption').innerHTML;
-      stage.replaceChildren(sheet, caption);
+      stage.replaceChildren(view, caption);
+      scroller(view);
       dialog.showModal();
-      dialog.addEventListener('close', () => { stage.replaceChildren(); link.focus(); }, { once: true });
     };
     document.addEventListener('click', (event) => {
       const link = event.target.closest('.enlarge');
@@ -128,6 +128,7 @@
       open(link);
     });
     stage.addEventListener('click', () => dialog.close());
+    dialog.addEventListener('close', () => stage.replaceChildren());
   }
 
   async function copy(button) {

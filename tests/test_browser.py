@@ -226,6 +226,17 @@ def test_a_figure_is_enlarged_and_closed_by_keyboard(part: str, open_page: Opene
     expect(link).to_be_focused()
 
 
+def test_an_enlarged_figure_is_larger_on_any_screen(part: str, open_page: Opener) -> None:
+    for size in (WIDE, NARROW):
+        page = open_page(part, size)
+        before = figure(page, "panels").locator("img").bounding_box()
+        figure(page, "panels").locator(".enlarge").press("Enter")
+        after = page.get_by_role("dialog").locator("img").bounding_box()
+        assert before is not None
+        assert after is not None
+        assert after["width"] > before["width"]
+
+
 def test_small_images_grow_by_whole_pixels(part: str, open_page: Opener) -> None:
     image = figure(open_page(part), "panels").locator("img")
     box = image.bounding_box()

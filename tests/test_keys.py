@@ -42,6 +42,7 @@ CHANGES_EXPERIMENT = {
     "a constant three imports away": (f"{TINY}/package/furthest.py", "LAST = 1.0", "LAST = 2.0"),
     "what a package hands on": (f"{TINY}/package/__init__.py", "import ramp as", "import LAST as"),
     "a name imported by a star": (f"{TINY}/colours.py", "WHITE = 1.0", "WHITE = 0.5"),
+    "what the context draws from": ("generators/streams.py", ">> 1", ">> 2"),
     "a statement beside the functions": (f"{TINY}/near.py", "def other", "print()\n\ndef other"),
     "a parameter": (MIXED, "scale = 0.5", "scale = 0.25"),
     "a default that is used": (f"{TINY}/mixed.py", '"input.bin"\n', '"b2-plain.md"\n'),
@@ -76,9 +77,9 @@ def test_an_edit_makes_stale_what_depends_on_it(
     [
         ("content/site.toml", "epochs = 3", "epochs = 4"),
         (f"{TINY}/training.py", "0.1)", "0.2)"),
-        ("generators/streams.py", ">> 1", ">> 2"),
+        (f"{TINY}/training.py", "torch.randn(8", "torch.randn(9"),
     ],
-    ids=["its recipe", "its trainer", "a helper of its trainer"],
+    ids=["its recipe", "its trainer", "its batches"],
 )
 def test_a_change_of_a_network_reaches_the_sections_that_name_it(
     small: Small, file: str, old: str, new: str

@@ -42,9 +42,10 @@ def test_formulas_become_pictures_with_words_beside_them() -> None:
 
 @needs_node
 @pytest.mark.parametrize("tex", [r"\frac{1", r"\undefinedcommand x", r"\left( x"])
-def test_a_wrong_formula_is_named_with_its_page(tex: str) -> None:
-    with pytest.raises(MathematicsError, match=r"^page: ") as caught:
+def test_a_wrong_formula_is_named(tex: str) -> None:
+    with pytest.raises(MathematicsError) as caught:
         Mathematics(TEMPLATES, {}).insert(page(f"${tex}$"))
+    assert caught.value.tex == tex
     assert repr(tex) in str(caught.value)
 
 

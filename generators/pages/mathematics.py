@@ -27,7 +27,11 @@ class Formula(NamedTuple):
 
 
 class MathematicsError(ValueError):
-    """A formula that MathJax refuses; the message is one line."""
+    """A formula, `tex`, that MathJax refuses; the message is one line."""
+
+    def __init__(self, message: str, tex: str = "") -> None:
+        super().__init__(message)
+        self.tex = tex
 
 
 class Mathematics:
@@ -46,16 +50,17 @@ class Mathematics:
         """Return pages (by name) with their formulas rendered.
 
         Without Node, formulas that are not known stay TeX, for the page's own script to show.
-        Raises: MathematicsError naming the page and the formula that MathJax refuses.
+        Raises: MathematicsError with the formula that MathJax refuses.
         """
         new = {
             f.key: f for page in pages.values() for f in formulas(page) if f.key not in self.known
         }
         if new and self.can_render:
-            self.known |= self.rendered(new, pages)
+            self.known |= self.rendered(new)
         return {name: self.replaced(page) for name, page in pages.items()}
 
-    def rendered(self, new: dict[str, Formula], pages: dict[str, str]) -> dict[str, str]:
+    def rendered(self, new: dict[str, Formula]) -> dict[str, str]:
+        """Return the HTML of formulas by key, from one run of Node."""
         request = json.dumps([[formula.tex, formula.display] for formula in new.values()])
         command = ["node", str(self.templates / "mathematics.mjs")]
         ran = subprocess.run(command, input=request, capture_output=True, text=True, check=False)
@@ -64,8 +69,7 @@ class Mathematics:
         result: dict[str, str] = {}
         for (key, formula), answer in zip(new.items(), json.loads(ran.stdout), strict=True):
             if "error" in answer:
-                where = [name for name, page in pages.items() if formula in formulas(page)]
-                raise MathematicsError(f"{where[0]}: {answer['error']} in {formula.tex!r}")
+                raise MathematicsError(f"{answer['error']} in {formula.tex!r}", formula.tex)
             result[key] = answer["html"]
         return result
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from generators.content import Part, Section
 from generators.errors import AuthorError, nearest
 from generators.pages.lint import page_findings, section_findings
-from generators.pages.mathematics import Mathematics, formulas
+from generators.pages.mathematics import Mathematics, MathematicsError, formulas
 from generators.pages.prose import Prose
 from generators.project import Project, Status
 from generators.store import NetworkRecord, Record, Shown
@@ -68,6 +68,7 @@ class Renderer:
     def __init__(self, project: Project, statuses: list[Status]) -> None:
         self.project = project
         self.statuses = {status.section.name: status for status in statuses}
+        self.records = {name: s.record for name, s in self.statuses.items() if not s.damage}
         self.prose = Prose()
         self.templates = project.root / "templates"
         self.environment = Environment(
@@ -92,14 +93,18 @@ class Renderer:
         pages["index.html"] = self.page("index.html", part=None, parts=parts)
         pages["404.html"] = self.page("404.html", part=None, parts=parts, style=Markup(style))
         mathematics = Mathematics(self.templates, self.known_formulas())
-        pages = mathematics.insert(pages)
+        try:
+            pages = mathematics.insert(pages)
+        except MathematicsError as error:
+            raise AuthorError(f"{self.origin(error.tex)}: {error}") from None
         scripted = [name for name, page in pages.items() if formulas(page)]
         script = self.environment.get_template("mathjax.html").render()
         for name in scripted:
             pages[name] = pages[name].replace("</head>", f"{script}</head>")
         for status in self.statuses.values():
             folder = self.project.out / status.section.name
-            self.findings += section_findings(status.section, status.record, folder)
+            record = self.records.get(status.section.name)
+            self.findings += section_findings(status.section, record, folder)
         files = {name: page.encode() for name, page in pages.items()} | self.assets(parts)
         files[FORMULAS] = json.dumps(mathematics.used, indent=0, sort_keys=True).encode()
         texts = pages | {name: "" for name in files if name not in pages}
@@ -111,10 +116,15 @@ class Renderer:
             site=self.project.site, draft=self.project.draft, made=self.last_made(), **values
         )
 
+    def origin(self, tex: str) -> str:
+        """Return the file under content/ that a formula comes from."""
+        files = [s.path.name for s in self.project.site.sections if tex in s.text]
+        return f"content/{files[0] if files else 'site.toml'}"
+
     def last_made(self) -> str:
         """Return the date of the newest experiment (ISO 8601), or "" before the first one."""
-        records = [status.record for status in self.statuses.values()]
-        return max((record["provenance"]["made"] for record in records if record), default="")
+        records = [record for record in self.records.values() if record]
+        return max((record["provenance"]["made"] for record in records), default="")
 
     def assets(self, parts: list[PartView]) -> dict[str, bytes]:
         files = {name: (self.templates / name).read_bytes() for name in ASSETS} | {".nojekyll": b""}
@@ -141,7 +151,7 @@ class Renderer:
 
     def section(self, section: Section) -> SectionView:
         status = self.statuses[section.name]
-        record = status.record
+        record = self.records.get(section.name)
 
         def figure(name: str) -> str:
             found = [each for each in record["shown"] if each["name"] == name] if record else []

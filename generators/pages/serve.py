@@ -81,7 +81,11 @@ def serve(root: Path, out: Path, draft: bool, port: int) -> int:
     changes = Changes()
     handler = type("SiteHandler", (Handler,), {"changes": changes})
     serving = functools.partial(handler, directory=str(out))
-    with http.server.ThreadingHTTPServer(("localhost", port), serving) as server:
+    try:
+        server = http.server.ThreadingHTTPServer(("localhost", port), serving)
+    except OSError as error:
+        raise AuthorError(f"--port {port}: {error.strerror}") from None
+    with server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(f"http://localhost:{port}/ (Ctrl+C stops)", flush=True)

@@ -15,7 +15,6 @@ from generators.digits.training import read_losses
 from generators.figure import Animation, Context, Number, Output, Panels, Trajectory
 from generators.parameters import Range
 
-
 VISIBLE = 0.25
 """A patch whose brightest pixel stays below this shows nothing but black."""
 
