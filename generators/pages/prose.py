@@ -11,6 +11,7 @@ NUMBER = re.compile(r'<a href="number:([^"]*)">[^<]*</a>')
 REFERENCE = re.compile(r'href="section:([^"]*)"')
 EXTENSIONS = ["tables", "fenced_code", "footnotes", "pymdownx.arithmatex", "smarty"]
 OPTIONS = {
+    "footnotes": {"UNIQUE_IDS": True},
     "pymdownx.arithmatex": {"generic": True, "preview": False},
     "smarty": {"smart_quotes": False, "smart_dashes": True},
 }
