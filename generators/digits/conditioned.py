@@ -1,11 +1,13 @@
 """The UNet told the time, and the class: where the two enter, and how."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from generators.digits.unet import UNet
+from generators.weights import load_weights, read_tensors
 
 CLASSES = 10
 Join = Callable[[Tensor, Tensor], Tensor]
@@ -57,6 +59,36 @@ class ClassUNet(nn.Module):
         c1, c2 = self.class_bottom(one_hot), self.class_middle(one_hot)
         result: Tensor = self.unet(x, bottom=lambda u: u * c1 + t1, middle=lambda u: u * c2 + t2)
         return result
+
+
+def time_unet(weights: Path, join: Join) -> TimeUNet:
+    """Return the trained TimeUNet in a safetensors file, ready to be used.
+
+    Raises: ValueError naming the file when it is damaged or another network's.
+    """
+    tensors = read_tensors(weights)
+    network = TimeUNet(hidden_channels(tensors, weights), join)
+    load_weights(network, tensors, weights)
+    network.eval()
+    return network.to(memory_format=torch.channels_last)  # type: ignore
+
+
+def class_unet(weights: Path) -> ClassUNet:
+    """Return the trained ClassUNet in a safetensors file, ready to be used.
+
+    Raises: ValueError naming the file when it is damaged or another network's.
+    """
+    tensors = read_tensors(weights)
+    network = ClassUNet(hidden_channels(tensors, weights))
+    load_weights(network, tensors, weights)
+    network.eval()
+    return network.to(memory_format=torch.channels_last)  # type: ignore
+
+
+def hidden_channels(tensors: dict[str, Tensor], weights: Path) -> int:
+    if "unet.out.weight" not in tensors:
+        raise ValueError(f"{weights} holds another network: it has no unet.out.weight")
+    return tensors["unet.out.weight"].shape[1]
 
 
 def one_hot(labels: Tensor, keep: Tensor) -> Tensor:

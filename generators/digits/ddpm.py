@@ -6,7 +6,7 @@ Times run t = 1 … T, and arrays have T + 1 entries so that index and time agre
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -14,19 +14,11 @@ from torch.nn.functional import mse_loss
 
 from generators.digits.conditioned import ClassUNet, TimeUNet, one_hot
 from generators.digits.data import load
-from generators.digits.sampling import Prediction, Streams
+from generators.digits.sampling import Prediction, Step, Streams
 from generators.digits.training import Plan, fit
 from generators.networks import Run
 from generators.parameters import Range
 from generators.streams import stream
-
-
-class Step(NamedTuple):
-    """A state of the descent: the time reached, the images there, the estimate of x_0 behind it."""
-
-    t: int
-    x_t: Tensor
-    x_0: Tensor
 
 
 @dataclass(frozen=True)
@@ -42,8 +34,9 @@ class Schedule:
 
     def add_noise(self, x: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """Return x_t = √ᾱ_t x_0 + √(1-ᾱ_t) ε (Ho et al. 2020, eq. 4) for t (B,) in 0 … T."""
-        alpha_bar = self.alpha_bar.to(x.device)[t].reshape(-1, 1, 1, 1)
-        return (alpha_bar.sqrt() * x + (1 - alpha_bar).sqrt() * noise).to(x.dtype)
+        signal = self.alpha_bar.sqrt().to(x.device, x.dtype)[t].reshape(-1, 1, 1, 1)
+        spread = (1 - self.alpha_bar).sqrt().to(x.device, x.dtype)[t].reshape(-1, 1, 1, 1)
+        return signal * x + spread * noise
 
 
 def linear(steps: int, first: float = 1e-4, last: float = 0.02) -> Schedule:

@@ -5,7 +5,7 @@ Time runs the other way than in diffusion: t = 0 is noise, t = 1 is data (Lipman
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -13,20 +13,11 @@ from torch.nn.functional import mse_loss
 
 from generators.digits.conditioned import ClassUNet, TimeUNet, one_hot
 from generators.digits.data import load
-from generators.digits.sampling import Prediction
+from generators.digits.sampling import Prediction, Step
 from generators.digits.training import Plan, fit
 from generators.networks import Run
 from generators.parameters import Range
 from generators.streams import stream
-
-
-class Step(NamedTuple):
-    """A state of the integration: the time reached, the images there, the data they aim at."""
-
-    t: float
-    x_t: Tensor
-    x_1: Tensor
-
 
 Velocity = Callable[[Tensor, float], Tensor]
 """(x (B, …), t in [0, 1]) to dx/dt of the same shape."""
@@ -55,14 +46,14 @@ def heun(velocity: Velocity, x: Tensor, t: float, h: float) -> tuple[Tensor, Ten
 def integrate(velocity: Velocity, x: Tensor, steps: int, increment: Increment) -> Iterator[Step]:
     """Follow dx/dt = v(x, t) from noise at t = 0 to data at t = 1 in equal steps.
 
-    `x_1` = x + (1-t) v is where the straight path through each state would end.
+    The data estimated at each state is x + (1-t) v, where a straight path from there would end.
     """
     for index in range(steps):
         t = index / steps
         change, v = increment(velocity, x, t, 1 / steps)
-        x_1 = x + (1 - t) * v
+        data = x + (1 - t) * v
         x = x + change
-        yield Step((index + 1) / steps, x, x_1)
+        yield Step((index + 1) / steps, x, data)
 
 
 def velocity_of(predict: Prediction) -> Velocity:

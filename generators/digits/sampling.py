@@ -1,6 +1,7 @@
 """What the samplers of both methods share: guidance, and one random stream per image."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,6 +30,14 @@ def guided(network: Network, classes: Tensor, scale: float) -> Prediction:
         return free + scale * (told - free)
 
     return predict
+
+
+class Step(NamedTuple):
+    """One step of a sampler: the time reached, the images there, the data estimated on the way."""
+
+    t: float
+    x: Tensor
+    data: Tensor
 
 
 class Streams:

@@ -1,0 +1,43 @@
+"""B2.1: a time-conditioned UNet that predicts the noise, and the descent it makes possible."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+
+from generators.digits.conditioned import time_unet
+from generators.digits.ddpm import ancestral, linear
+from generators.digits.samples import Results, no_class, sample_figures, sampled, streams_for
+from generators.digits.sampling import Step, unguided
+from generators.figure import Context, Number, Output
+from generators.parameters import Range
+
+
+@dataclass(frozen=True)
+class Parameters:
+    network: str = "ddpm-time"
+    epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 5, 10, 15, 20)
+    steps: Annotated[int, Range(1, 10000)] = 300
+    rows: Annotated[int, Range(1, 20)] = 4
+    frames: Annotated[int, Range(2, 300)] = 60
+
+
+def experiment(context: Context, parameters: Parameters) -> Results:
+    """Sample from the same noise with the network as it was after each epoch asked for."""
+    trained, schedule = context.networks[parameters.network], linear(parameters.steps)
+    count = 10 * parameters.rows
+
+    def descend(epoch: int) -> Iterable[Step]:
+        network = time_unet(trained.weights(epoch), torch.add).to(context.device)
+        predict = unguided(network, no_class(count, context.device))
+        return ancestral(predict, schedule, streams_for(context, "samples", count))
+
+    return sampled(context, trained, parameters.epochs, descend, parameters.frames)
+
+
+def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
+    signal = linear(parameters.steps).alpha_bar[-1].item()
+    yield Number("alpha-bar-last", f"{signal:.3f}")
+    yield Number("signal-last", f"{signal**0.5:.2f}")
+    yield from sample_figures(results, parameters.epochs, (), "handwritten digits")
