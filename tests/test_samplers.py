@@ -127,8 +127,8 @@ def test_ancestral_sampling_is_that_of_diffusers() -> None:
         own = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)) if index else 0
         scale = schedule.beta[index + 1].item() ** 0.5
         x = mean.prev_sample - scale * own + scale * noise
-        assert torch.allclose(step.x_t, x, atol=1e-5)
-        assert torch.allclose(step.x_0, mean.pred_original_sample, atol=1e-5)
+        assert torch.allclose(step.x, x, atol=1e-5)
+        assert torch.allclose(step.data, mean.pred_original_sample, atol=1e-5)
         assert step.t == index
 
 
@@ -151,7 +151,7 @@ def test_ddim_is_that_of_diffusers() -> None:
     for step, index in zip(ours, reference.timesteps, strict=True):
         time = torch.full((3,), (int(index) + 1) / 300)
         x = reference.step(predict(x, time), int(index), x).prev_sample
-        assert torch.allclose(step.x_t, x, atol=1e-5)
+        assert torch.allclose(step.x, x, atol=1e-5)
 
 
 def test_euler_is_that_of_diffusers() -> None:
@@ -167,7 +167,7 @@ def test_euler_is_that_of_diffusers() -> None:
         # Theirs integrates from σ = 1 (noise) to 0, so that its velocity is minus ours.
         t = 1 - time.item() / 1000
         theirs = reference.step(-velocity(theirs, t), time, theirs).prev_sample
-        assert torch.allclose(step.x_t, theirs, atol=1e-5)
+        assert torch.allclose(step.x, theirs, atol=1e-5)
 
 
 def test_ancestral_sampling_of_a_gaussian_has_the_moments_of_its_recursion() -> None:
@@ -176,7 +176,7 @@ def test_ancestral_sampling_of_a_gaussian_has_the_moments_of_its_recursion() -> 
     predict = noise_of_gaussian(schedule)
     mean, variance = 0.0, 1.0
     for step in ancestral(predict, schedule, streams(60)):
-        t = step.t + 1
+        t = int(step.t) + 1
         probe = torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1)
         x_0 = estimate(predict, probe, t, schedule).flatten().double()
         now, then, beta = schedule.alpha_bar[t], schedule.alpha_bar[t - 1], schedule.beta[t]
@@ -186,8 +186,8 @@ def test_ancestral_sampling_of_a_gaussian_has_the_moments_of_its_recursion() -> 
         )
         shift, slope = ends[0].item(), (ends[1] - ends[0]).item()
         mean, variance = shift + slope * mean, slope**2 * variance + (beta.item() if t > 1 else 0)
-        assert step.x_t.mean().item() == pytest.approx(mean, abs=0.02)
-        assert step.x_t.var().item() == pytest.approx(variance, rel=0.03)
+        assert step.x.mean().item() == pytest.approx(mean, abs=0.02)
+        assert step.x.var().item() == pytest.approx(variance, rel=0.03)
     # x_T still held a signal that N(0, I) does not: the result is near the data, not on it.
     assert (mean, variance**0.5) == pytest.approx((MEAN, SPREAD), abs=0.08)
 
@@ -200,7 +200,7 @@ def test_an_integrator_converges_with_its_order(increment: Increment, order: int
     def error(steps: int) -> float:
         *_, last = integrate(lambda x, t: x**2, x, steps, increment)
         assert last.t == 1
-        return (last.x_t - x / (1 - x)).abs().max().item()
+        return (last.x - x / (1 - x)).abs().max().item()
 
     measured = torch.log2(torch.tensor(error(100) / error(200))).item()
     assert measured == pytest.approx(order, abs=0.1)
@@ -216,7 +216,7 @@ def test_flow_carries_noise_to_a_gaussian(increment: Increment) -> None:
 
     x = torch.linspace(-2, 2, 9, dtype=torch.float64)
     *_, last = integrate(velocity, x, 400, increment)
-    assert torch.allclose(last.x_t, MEAN + SPREAD * x, atol=5e-3)
+    assert torch.allclose(last.x, MEAN + SPREAD * x, atol=5e-3)
 
 
 def test_flow_splits_noise_between_two_points() -> None:
@@ -228,8 +228,8 @@ def test_flow_splits_noise_between_two_points() -> None:
 
     x = streams(4).normal()
     *_, last = integrate(velocity, x, 200, euler)
-    assert torch.allclose(last.x_t.abs(), torch.ones_like(x), atol=0.02)
-    assert torch.equal(last.x_t.sign(), x.sign())
+    assert torch.allclose(last.x.abs(), torch.ones_like(x), atol=0.02)
+    assert torch.equal(last.x.sign(), x.sign())
 
 
 def linear_network(x: Tensor, t: Tensor, classes: Tensor) -> Tensor:
@@ -258,7 +258,7 @@ def test_a_picture_does_not_depend_on_its_neighbours() -> None:
     schedule, predict = linear(20), noise_of_gaussian(linear(20))
     *_, alone = ancestral(predict, schedule, streams(1, first=2))
     *_, together = ancestral(predict, schedule, streams(5))
-    assert torch.allclose(together.x_t[2], alone.x_t[0], atol=1e-6)
+    assert torch.allclose(together.x[2], alone.x[0], atol=1e-6)
 
 
 def test_a_network_is_told_one_time_for_the_whole_batch() -> None:

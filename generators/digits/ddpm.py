@@ -16,6 +16,7 @@ from generators.digits.conditioned import ClassUNet, TimeUNet, one_hot
 from generators.digits.data import load
 from generators.digits.sampling import Prediction, Step, Streams
 from generators.digits.training import Plan, fit
+from generators.figure import Number
 from generators.networks import Run
 from generators.parameters import Range
 from generators.streams import stream
@@ -87,6 +88,13 @@ def estimate(predict: Prediction, x: Tensor, t: int, schedule: Schedule) -> Tens
     times = torch.full((len(x),), t / schedule.steps, device=x.device)
     x_0: Tensor = (x - (1 - alpha_bar) ** 0.5 * predict(x, times)) / alpha_bar**0.5
     return x_0
+
+
+def last_signal(steps: int) -> Iterator[Number]:
+    """Yield how much of the data is left at the last time, where sampling assumes none."""
+    alpha_bar = linear(steps).alpha_bar[-1].item()
+    yield Number("alpha-bar-last", f"{alpha_bar:.3f}")
+    yield Number("signal-last", f"{alpha_bar**0.5:.2f}")
 
 
 @dataclass(frozen=True)

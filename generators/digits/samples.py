@@ -14,7 +14,9 @@ from generators.digits.sampling import Step, Streams
 from generators.digits.training import bfloat16_pays, read_losses
 from generators.figure import Animation, Context, Number, Output, Panels, Trained, Trajectory
 from generators.streams import stream
+from generators.weights import read_tensors
 
+SHOWN = 5
 Pixels = NDArray[np.uint8]
 Descend = Callable[[int], Iterable[Step]]
 """The sampler's steps with the network as it was after an epoch."""
@@ -24,9 +26,10 @@ GuidedDescend = Callable[[int, Tensor, float, Streams], Iterable[Step]]
 
 @dataclass(frozen=True)
 class Results:
-    """Samples (epoch, 10 · rows, 28, 28), and the way to the last epoch's ones.
+    """Samples (epoch, 10 · rows, 28, 28), and the way to the first of the last epoch's.
 
-    `states` and `estimates` are (frame, 10 · rows, 28, 28); `times` says where each frame is.
+    `states` are (frame, ≤ 20, 28, 28) and `estimates` of the data (frame, ≤ 5, 28, 28); `times`
+    says where each frame is.
     """
 
     samples: Pixels
@@ -35,6 +38,7 @@ class Results:
     times: tuple[float, ...]
     losses: NDArray[np.float32]
     updates_per_epoch: int
+    hidden: int
 
 
 @dataclass(frozen=True)
@@ -57,11 +61,12 @@ def sampled(
     kept = np.unique(np.linspace(0, len(states) - 1, frames).round().astype(int))
     return Results(
         np.stack(samples),
-        np.stack(states)[kept],
-        np.stack(estimates)[kept],
+        np.stack([states[index][: 2 * CLASSES] for index in kept]),
+        np.stack([estimates[index][:SHOWN] for index in kept]),
         tuple(times[index] for index in kept),
         torch.cat(losses).numpy(),
         len(losses[0]),
+        read_tensors(trained.weights(epochs[-1]))["unet.out.weight"].shape[1],
     )
 
 
@@ -142,6 +147,7 @@ def sample_figures(
     """Yield the loss, a sheet of samples per epoch, the way to the last ones, and its animation."""
     end = float(np.mean(results.losses[-results.updates_per_epoch :]))
     yield Number("final-loss", f"{end:.4f}")
+    yield Number("hidden", f"{results.hidden}")
     yield loss_plot(
         "loss",
         results.losses,
@@ -157,17 +163,17 @@ def sample_figures(
             columns,
         )
     shown = slice(None, None, max(1, len(results.states) // 10))
-    pairs = zip(results.states[shown, :CLASSES], results.estimates[shown, :CLASSES], strict=True)
+    pairs = zip(results.states[shown], results.estimates[shown], strict=True)
     yield Trajectory(
         "way",
-        "The way to the first row: the state $x_t$ above, the data estimated from it below.",
+        "The way to the first five samples: the states $x_t$, then the data estimated from each.",
         "Noise from which digits emerge; in the estimates they can be seen earlier, blurred.",
-        [[*state[:5], *estimate[:5]] for state, estimate in pairs],
+        [[*state[:SHOWN], *estimate] for state, estimate in pairs],
         [f"t = {time:g}" for time in results.times[shown]],
     )
     yield Animation(
         "descent",
-        f"The samples of epoch {epochs[-1]} on their way from noise.",
+        f"The first two rows of epoch {epochs[-1]} on their way from noise.",
         f"Noise turns into {kind}.",
         [tiled(state) for state in results.states],
         60,

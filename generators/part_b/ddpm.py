@@ -7,10 +7,10 @@ from typing import Annotated
 import torch
 
 from generators.digits.conditioned import time_unet
-from generators.digits.ddpm import ancestral, linear
+from generators.digits.ddpm import ancestral, last_signal, linear
 from generators.digits.samples import Results, no_class, sample_figures, sampled, streams_for
 from generators.digits.sampling import Step, unguided
-from generators.figure import Context, Number, Output
+from generators.figure import Context, Output
 from generators.parameters import Range
 
 
@@ -20,7 +20,7 @@ class Parameters:
     epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 5, 10, 15, 20)
     steps: Annotated[int, Range(1, 10000)] = 300
     rows: Annotated[int, Range(1, 20)] = 4
-    frames: Annotated[int, Range(2, 300)] = 60
+    frames: Annotated[int, Range(2, 300)] = 41
 
 
 def experiment(context: Context, parameters: Parameters) -> Results:
@@ -37,7 +37,5 @@ def experiment(context: Context, parameters: Parameters) -> Results:
 
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
-    signal = linear(parameters.steps).alpha_bar[-1].item()
-    yield Number("alpha-bar-last", f"{signal:.3f}")
-    yield Number("signal-last", f"{signal**0.5:.2f}")
+    yield from last_signal(parameters.steps)
     yield from sample_figures(results, parameters.epochs, (), "handwritten digits")

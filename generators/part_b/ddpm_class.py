@@ -7,7 +7,7 @@ from typing import Annotated
 from torch import Tensor
 
 from generators.digits.conditioned import class_unet
-from generators.digits.ddpm import ancestral, linear
+from generators.digits.ddpm import ancestral, last_signal, linear
 from generators.digits.samples import Guidance, guided_figures, guided_samples
 from generators.digits.samples import GuidedResults as Results
 from generators.digits.sampling import Step, Streams, guided
@@ -23,7 +23,7 @@ class Parameters:
     scale: Annotated[float, Range(0, 100)] = 5.0
     scales: Annotated[tuple[float, ...], Range(0, 100)] = (0.0, 1.0, 2.0, 5.0, 10.0)
     rows: Annotated[int, Range(1, 20)] = 4
-    frames: Annotated[int, Range(2, 300)] = 60
+    frames: Annotated[int, Range(2, 300)] = 41
 
 
 def experiment(context: Context, parameters: Parameters) -> Results:
@@ -40,6 +40,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
 
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
+    yield from last_signal(parameters.steps)
     yield from guided_figures(results, parameters.epochs, guidance(parameters))
 
 

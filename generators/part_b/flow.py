@@ -20,7 +20,7 @@ class Parameters:
     epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 5, 10)
     steps: Annotated[int, Range(1, 10000)] = 50
     rows: Annotated[int, Range(1, 20)] = 4
-    frames: Annotated[int, Range(2, 300)] = 51
+    frames: Annotated[int, Range(2, 300)] = 41
 
 
 def experiment(context: Context, parameters: Parameters) -> Results:

@@ -23,7 +23,7 @@ class Parameters:
     scale: Annotated[float, Range(0, 100)] = 5.0
     scales: Annotated[tuple[float, ...], Range(0, 100)] = (0.0, 1.0, 2.0, 5.0, 10.0)
     rows: Annotated[int, Range(1, 20)] = 4
-    frames: Annotated[int, Range(2, 300)] = 60
+    frames: Annotated[int, Range(2, 300)] = 41
 
 
 def experiment(context: Context, parameters: Parameters) -> Results:

@@ -1,0 +1,1 @@
+"""Diffusion with a pretrained network: one loop, and the parts that are given to it."""
