@@ -108,9 +108,10 @@ def test_the_moments_of_a_gaussian_are_kept(stride: int, climbs: list[int]) -> N
         assert x_t.std().item() == pytest.approx(total, rel=0.02), t
         return of_a_gaussian(mean, deviation, ours, following.__getitem__)(x_t, t)
 
-    end = last(
-        denoise(unit_noise(generators, images(1, 32)), estimate, ours, times, generators=generators)
-    )
+    level = ours.at(times[0])
+    deviation_there = math.sqrt(level * deviation**2 + 1 - level)
+    start = math.sqrt(level) * mean + deviation_there * unit_noise(generators, images(1, 32))
+    end = last(denoise(start, estimate, ours, times, generators=generators))
     assert end.x_t.mean().item() == pytest.approx(mean, abs=0.01)
     assert end.x_t.std().item() == pytest.approx(deviation, rel=0.015)
     descents = [t for t, t_next in pairwise(times) if t_next < t]

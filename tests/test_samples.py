@@ -1,0 +1,94 @@
+"""The sampling sections end to end, on networks trained for a moment."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from test_digits import folder, run_in
+
+from generators.digits import ddpm, flow
+from generators.figure import Animation, Context, Number, Panels, Plot, Trained, Trajectory
+from generators.part_b import ddpm as ddpm_section
+from generators.part_b import ddpm_class, flow_class
+from generators.part_b import flow as flow_section
+from generators.results import pack, unpack
+
+__all__ = ["folder"]
+CASES = [
+    (ddpm, ddpm_section, False),
+    (ddpm, ddpm_class, True),
+    (flow, flow_section, False),
+    (flow, flow_class, True),
+]
+
+
+def context(trained: Trained, name: str, seed: int = 180) -> Context:
+    return Context(
+        "here", seed, torch.device("cpu"), Path(), lambda name: Path(), {name: trained},
+        lambda what, done, total: None,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def training(folder: Path, tmp_path: Path) -> Callable[[ModuleType, bool], Trained]:
+    def train(trainer: ModuleType, classes: bool) -> Trained:
+        run = run_in(tmp_path / "run", folder)
+        trainer.train(run, trainer.Recipe(classes=classes, hidden=4, epochs=2, batch=20))
+        run.finish()
+        return Trained(tmp_path / "run", 2)
+
+    return train
+
+
+@pytest.mark.parametrize(("trainer", "section", "classes"), CASES, ids=["ddpm", "ddpm class", "flow", "flow class"])  # fmt: skip
+def test_a_section_samples_and_draws(
+    training: Callable[[ModuleType, bool], Trained],
+    tmp_path: Path,
+    trainer: ModuleType,
+    section: ModuleType,
+    classes: bool,
+) -> None:
+    chosen = {"network": "it", "epochs": (1, 2), "steps": 8, "rows": 2, "frames": 5}
+    parameters = section.Parameters(**chosen, **({"scales": (0.0, 1.0)} if classes else {}))
+    here = context(training(trainer, classes), "it")
+    results = section.experiment(here, parameters)
+    assert results.samples.shape == (2, 20, 28, 28)
+    assert results.samples.dtype == np.uint8
+    assert results.states.shape == (5, 20, 28, 28)
+    assert results.estimates.shape == (5, 5, 28, 28)
+    np.testing.assert_array_equal(results.states[-1], results.samples[-1])
+    assert results.times[-1] == (0 if trainer is ddpm else 1)
+    path = tmp_path / "results.safetensors"
+    path.write_bytes(pack(results))
+    figures = list(section.figures(unpack(path, type(results)), parameters))
+    kinds = [type(each) for each in figures if not isinstance(each, Number)]
+    assert kinds == [Plot, Panels, Panels, Trajectory, Animation] + [Panels] * classes
+    again = section.experiment(here, parameters)
+    np.testing.assert_array_equal(again.samples, results.samples)
+    other = section.experiment(context(here.networks["it"], "it", seed=181), parameters)
+    assert (other.samples != results.samples).any()
+
+
+@pytest.mark.parametrize(("trainer", "section"), [(ddpm, ddpm_class), (flow, flow_class)], ids=["ddpm", "flow"])  # fmt: skip
+def test_the_sweep_repeats_the_first_row_at_its_own_scale(
+    training: Callable[[ModuleType, bool], Trained], trainer: ModuleType, section: ModuleType
+) -> None:
+    parameters = section.Parameters(
+        network="it", epochs=(2,), steps=6, rows=2, frames=2, scale=60.0, scales=(0.0, 60.0)
+    )
+    results = section.experiment(context(training(trainer, True), "it"), parameters)
+    # Other batch sizes sum in another order: at most a rounding of 8 bits apart.
+    difference = results.sweep[1].astype(int) - results.samples[0][:10].astype(int)
+    assert np.abs(difference).max() <= 1
+    assert np.abs(results.sweep[0].astype(int) - results.sweep[1]).max() > 1
+
+
+def test_a_network_of_another_kind_is_refused(
+    training: Callable[[ModuleType, bool], Trained],
+) -> None:
+    trained = training(ddpm, False)
+    with pytest.raises(ValueError, match=r"epoch-0002.safetensors holds another network"):
+        ddpm_class.experiment(context(trained, "it"), ddpm_class.Parameters("it", (2,)))
