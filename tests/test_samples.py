@@ -83,7 +83,8 @@ def test_the_sweep_repeats_the_first_row_at_its_own_scale(
     # Other batch sizes sum in another order: at most a rounding of 8 bits apart.
     difference = results.sweep[1].astype(int) - results.samples[0][:10].astype(int)
     assert np.abs(difference).max() <= 1
-    assert np.abs(results.sweep[0].astype(int) - results.sweep[1]).max() > 1
+    # After two epochs a class hardly matters, but it is heard.
+    assert (results.sweep[0] != results.sweep[1]).any()
 
 
 def test_a_network_of_another_kind_is_refused(
