@@ -33,7 +33,7 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     add("--render-only", action="store_true", help="render pages, run nothing")
     add("--list", action="store_true", help="list sections")
     add("--serve", action="store_true", help="serve the site, render and reload on every change")
-    add("--port", type=int, default=8000, metavar="N", help="for --serve (default: 8000)")
+    add("--port", type=int, default=8000, metavar="N", help="for --serve (default: 8000; 0: any)")
     add("--draft", action="store_true", help="quick version, marked, in .cache/draft/site")
     add("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     add("--threads", type=positive, metavar="N", help="CPU threads (default: one per core)")

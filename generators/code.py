@@ -74,6 +74,7 @@ class Code:
         self.summaries: dict[str, Summary | None] = {}
         self.remembered = remembered(memory)
         self.used: dict[str, list[object]] = {}
+        self.visited: dict[Node, tuple[str, list[Node]]] = {}
         self.reached: dict[Node, dict[str, str]] = {}
 
     def path(self, module: str) -> Path | None:
@@ -129,7 +130,9 @@ class Code:
             while waiting:
                 node = waiting.pop()
                 if node not in seen:
-                    seen[node], follow = self.visit(*node)
+                    if node not in self.visited:
+                        self.visited[node] = self.visit(*node)
+                    seen[node], follow = self.visited[node]
                     waiting += follow
             found = {f"{node[0]}:{node[1]}": value for node, value in sorted(seen.items()) if value}
             self.reached[module, name] = found

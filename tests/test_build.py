@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -343,6 +345,27 @@ def test_a_figure_without_alternative_text_fails_the_build(
     built.edit("generators/tiny/mixed.py", '"A grey gradient."', '""')
     assert run(built) == 1
     assert "figure 'sheet' has no alt" in capsys.readouterr().err
+
+
+def test_serving_renders_again_and_tells_the_browser(built: Small) -> None:
+    command = [sys.executable, "build.py", "--serve", "--port", "0"]
+    with subprocess.Popen(command, cwd=built.root, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        address = server.stdout.readline().split()[0]
+        with urllib.request.urlopen(f"{address}changes", timeout=20) as changes:
+            with urllib.request.urlopen(f"{address}part-b.html", timeout=20) as page:
+                assert b"EventSource" in page.read()
+            time.sleep(0.5)
+            built.edit("content/b1-mixed.md", "Words before", "Altogether new words before")
+            assert changes.readline() == b"data: changed\n"
+        with urllib.request.urlopen(f"{address}part-b.html", timeout=20) as page:
+            assert b"Altogether new words" in page.read()
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{address}nowhere.html", timeout=20)
+        server.send_signal(signal.SIGINT)
+        server.wait(20)
+    assert b"EventSource" not in (built.root / "site/part-b.html").read_bytes()
+    assert server.returncode == 130
 
 
 def test_a_draft_is_kept_apart_and_marked(small: Small, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """What must not be published: each finding is one line."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
@@ -58,7 +59,7 @@ def page_findings(pages: Mapping[str, str], out: Path) -> Iterator[str]:
             yield f"{name}: {size:,} bytes, at most {PAGE_BYTES:,}"
         for figure in STRAY.findall(pages[name]):
             yield f"{name}: figure {figure!r} must stand in a paragraph of its own"
-        for twin in sorted({each for each in outline.names if outline.names.count(each) > 1}):
+        for twin in sorted(each for each, count in Counter(outline.names).items() if count > 1):
             yield f"{name}: the id {twin!r} occurs twice"
         for image in outline.silent:
             yield f"{name}: {image} has no alternative text"

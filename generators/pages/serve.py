@@ -88,7 +88,7 @@ def serve(root: Path, out: Path, draft: bool, port: int) -> int:
     with server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        print(f"http://localhost:{port}/ (Ctrl+C stops)", flush=True)
+        print(f"http://localhost:{server.server_port}/ (Ctrl+C stops)", flush=True)
         render(root, out, draft)
         for _ in watch(*(root / folder for folder in WATCHED), debounce=50, step=10):
             if render(root, out, draft):
