@@ -11,6 +11,7 @@ from oracles import images, schedule
 
 from generators.diffusion.schedule import CLEAN, counted, schedule_of, strided
 from generators.diffusion.scheduler_config import SchedulerConfig, read_config
+from generators.errors import AuthorError
 
 
 @pytest.mark.parametrize("beta_schedule", ["linear", "squaredcos_cap_v2"])
@@ -138,7 +139,7 @@ def test_a_config_is_read_as_diffusers_writes_it(tmp_path: Path) -> None:
         ({"variance_type": "learned"}, "variance_type is 'learned', expected fixed_small or"),
         ({"trained_betas": [0.1]}, r"trained_betas is \[0.1\], expected None"),
         ({"rescale_betas_zero_snr": True}, "rescale_betas_zero_snr is True, expected False"),
-        ([], "scheduler_config.json: "),
+        ([], "scheduler_config.json: found a list, expected an object"),
     ],
 )  # fmt: skip
 def test_a_config_that_asks_for_more_is_refused(
@@ -146,5 +147,8 @@ def test_a_config_that_asks_for_more_is_refused(
 ) -> None:
     path = tmp_path / "scheduler_config.json"
     path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(AuthorError, match=message):
+        read_config(path)
+    path.write_text("{")
+    with pytest.raises(AuthorError, match=r"scheduler_config.json: Expecting property name"):
         read_config(path)

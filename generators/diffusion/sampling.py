@@ -64,7 +64,7 @@ def denoise(
     its own generator, and only for itself. The tensor given is not changed.
 
     Raises: ValueError when there is not one generator or start per image, when starts descend,
-    or when a time follows itself.
+    when there is no step to make or a time follows itself.
     """
     starts = [0] * len(x_t) if starts is None else starts
     check(x_t, timesteps, generators, starts)
@@ -93,8 +93,9 @@ def check(
     for name, given in (("generators", generators), ("starts", starts)):
         if len(given) != len(x_t):
             raise ValueError(f"{len(given)} {name} for {len(x_t)} images, expected one each")
-    if any(t == t_next for t, t_next in pairwise(timesteps)):
-        raise ValueError(f"timesteps {list(timesteps)}: expected no two equal ones in a row")
+    if len(timesteps) < 2 or any(t == t_next for t, t_next in pairwise(timesteps)):
+        expected = "expected two or more, none twice in a row"
+        raise ValueError(f"timesteps are {list(timesteps)}, {expected}")
     if list(starts) != sorted(starts) or not all(0 <= s < len(timesteps) - 1 for s in starts):
         expected = f"ascending from 0 to at most {len(timesteps) - 2}"
         raise ValueError(f"starts are {list(starts)}, expected them {expected}")

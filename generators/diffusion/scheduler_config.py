@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from generators.errors import AuthorError
+
 
 @dataclass(frozen=True)
 class SchedulerConfig:
@@ -46,11 +48,13 @@ POSSIBLE: dict[str, tuple[object, ...]] = {
 def read_config(path: Path) -> SchedulerConfig:
     """Read a scheduler_config.json; entries that concern other samplers are passed over.
 
-    Raises: ValueError naming the file when it is no JSON object or asks for what is not here.
+    Raises: AuthorError naming the file when it is no JSON object or asks for what is not here.
     """
     try:
         content = json.loads(path.read_text())
+        if not isinstance(content, dict):
+            raise ValueError(f"found a {type(content).__name__}, expected an object")
         names = {field.name for field in fields(SchedulerConfig)} & content.keys()
         return SchedulerConfig(**{name: content[name] for name in names})
-    except (ValueError, AttributeError) as error:
-        raise ValueError(f"{path}: {error}") from None
+    except ValueError as error:
+        raise AuthorError(f"{path}: {error}") from None

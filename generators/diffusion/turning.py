@@ -16,11 +16,12 @@ def turning(view: View, image: Tensor, frames: int) -> Tensor:
 
     The first is the image, the last the view, both to the bit. Pixels move to their places, along
     arcs where the view turns about the centre; where none moves, the values change. What shows
-    between the pixels is white.
+    between the pixels is white. Drawn on the CPU.
     Raises: ValueError when there are fewer than two frames.
     """
     if frames < 2:
         raise ValueError(f"an animation of {frames} frames, expected 2 or more")
+    image = image.cpu()
     progress = [index / (frames - 1) for index in range(frames)]
     if not view.moves_pixels:
         return torch.stack([image.lerp(view.apply(image), s) for s in progress])
@@ -33,12 +34,12 @@ def positions(view: View, size: int, progress: float) -> Tensor:
     end = places(view.invert(number.reshape(size, size)).flatten(), size)
     start = places(number, size)
     middle = (size - 1) / 2
+    # Turned back and forth by the same angle, so that the last place is exact.
     unturned = rotated(end - middle, -view.angle)
     along = torch.lerp(start - middle, unturned, progress)
     moved = rotated(along, progress * view.angle) + middle
     stays = (start == end).all(dim=1, keepdim=True)
-    # Rounded, so that the sines of whole turns do not blur the last frame.
-    return torch.where(stays, start, moved).round(decimals=6)
+    return torch.where(stays, start, moved)
 
 
 def places(number: Tensor, size: int) -> Tensor:

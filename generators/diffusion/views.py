@@ -13,7 +13,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from generators.diffusion.jigsaw import SEAMS, cut
+from generators.diffusion.jigsaw import KINDS, SEAMS, cut
 
 Arrange: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -67,7 +67,8 @@ def rotation(quarters: int) -> View:
     """
     if quarters not in (1, 2, 3):
         raise ValueError(f"{quarters} quarter turns, expected 1, 2 or 3")
-    return moving(lambda grid: grid.rot90(-quarters), angle=quarters * math.pi / 2)
+    angle = math.remainder(quarters * math.pi / 2, 2 * math.pi)
+    return moving(lambda grid: grid.rot90(-quarters), angle)
 
 
 def negative() -> View:
@@ -138,20 +139,21 @@ def skew(factor: float = 1.0) -> View:
 
 
 def jigsaw(seed: int) -> View:
-    """Return the image as a puzzle of 16 pieces with tabs, put together in another valid order.
+    """Return the image as a puzzle of 16 pieces with tabs, put together another way.
 
-    Pieces change places, and turn, with those of the same shape; cut and order are drawn by `seed`.
+    Every piece takes the place of one of its shape, and turns; cut and places are drawn by `seed`.
     """
     generator = torch.Generator().manual_seed(seed)
     tabs = torch.randint(2, (len(SEAMS),), generator=generator)
-    orders = torch.stack([torch.randperm(4, generator=generator) for _ in range(4)])
+    cycles = torch.stack([torch.randperm(4, generator=generator) for _ in KINDS])
+    origin = torch.empty_like(cycles).scatter_(1, cycles, cycles.roll(1, dims=1))
 
     def arrange(grid: Tensor) -> Tensor:
         kind, place = cut(tabs, len(grid))
         result = grid
         for turns in range(4):
-            # The piece that comes to `place` was `turns` quarter turns before it.
-            here = (place - orders[kind, place]) % 4 == turns
+            # The piece that comes here was as many quarter turns before.
+            here = (place - origin[kind, place]) % 4 == turns
             result = torch.where(here, grid.rot90(turns), result)
         return result
 
