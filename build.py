@@ -5,6 +5,7 @@ python build.py noising denoiser   only these sections (all pages are rendered)
 """
 
 import argparse
+import io
 import sys
 import time
 from collections.abc import Iterable
@@ -12,12 +13,16 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from generators.errors import AuthorError, nearest
-from generators.files import digest
+from generators.files import digest, write
+from generators.keys import network_key
 from generators.project import Project, Status, open_project, status
 from generators.publishing import pages_are_fresh, publish_pages
 from generators.reporting import Outcome, progress_shown, table
+from generators.store import Record
 
 ROOT = Path(__file__).resolve().parent
+MARK = ".nojekyll"
+"""A file of every site: a folder that has it may be written to."""
 
 
 def options(arguments: list[str] | None) -> argparse.Namespace:
@@ -52,9 +57,11 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Run one build; return 0 if all is well, 1 if something failed or is stale, 2 if misused."""
     started = time.monotonic()
     chosen = options(arguments)
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")
     try:
-        if chosen.draft and chosen.out and chosen.out.resolve() == root / "site":
-            raise AuthorError("--draft: a draft is never written to site/")
+        refuse_folder(chosen.out, root, chosen.draft)
         project = open_project(root, chosen.out and chosen.out.resolve(), chosen.draft)
         names = [*chosen.sections, *([chosen.explain] if chosen.explain else [])]
         refuse_unknown(names, project)
@@ -64,6 +71,9 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     except AuthorError as error:
         print(f"build.py: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"build.py: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("build.py: stopped; the next build goes on from the last checkpoint", file=sys.stderr)
         return 130
@@ -83,10 +93,11 @@ def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
         return serve(project.root, project.out, chosen.draft, chosen.port)
     stale = [s for s in wanted(statuses, chosen) if chosen.force or not s.is_fresh]
     if chosen.dry_run:
-        return say(f"{s.section.name}: {expectation(s)}; {why(s, chosen.force)}" for s in stale)
+        return say(expectations(project, stale, chosen.force))
     is_idle = pages_are_fresh(project, statuses) and (chosen.render_only or not stale)
     with nullcontext() if is_idle else locked(project):
         if not is_idle:
+            write(project.out / MARK, b"")
             statuses = read_statuses(project)
             stale = [s for s in wanted(statuses, chosen) if chosen.force or not s.is_fresh]
         outcomes = {} if chosen.render_only else make(project, stale, chosen)
@@ -172,15 +183,42 @@ def explained(stale: Status) -> list[str]:
     return [f"{stale.section.name} is stale, its {half}:", *(f"  {reason}" for reason in reasons)]
 
 
-def expectation(stale: Status) -> str:
-    """Say how long a section took when it was last made."""
-    record = stale.record
-    if record is None:
-        return "never made yet"
-    training = sum(each["provenance"]["seconds"] for each in record["networks"].values())
-    own = record["provenance"]["seconds"]
-    trained = f" and {training:.0f} s for its networks" if training else ""
-    return f"{own:.1f} s{trained} on {record['provenance']['device']}"
+def expectations(project: Project, stale: list[Status], force: bool) -> list[str]:
+    """Say what would run, and how long each part of it took last."""
+    lines: list[str] = []
+    trained: set[str] = set()
+    for each in stale:
+        steps = []
+        if force or each.needs_experiment:
+            for network in each.section.networks:
+                key = network_key(project.code, network).digest
+                whole = (project.cache / "networks" / key / "record.json").is_file()
+                if not whole and key not in trained:
+                    trained.add(key)
+                    steps.append(f"train {network.name}{last_time(each.record, network.name)}")
+            steps.append(f"experiment{last_time(each.record)}")
+        lines.append(f"{each.section.name}: {', '.join([*steps, 'figures'])}; {why(each, force)}")
+    return lines or ["no section; pages only if words or templates changed"]
+
+
+def last_time(record: Record | None, network: str = "") -> str:
+    """Return how long an experiment, or the training of its network, took when last made."""
+    if record is None or (network and network not in record["networks"]):
+        return ""
+    made = record["networks"][network]["provenance"] if network else record["provenance"]
+    return f" ({made['seconds']:.1f} s on {made['device']})"
+
+
+def refuse_folder(out: Path | None, root: Path, draft: bool) -> None:
+    """Raise an AuthorError for an output folder that is not ours to write to."""
+    if out is None:
+        return
+    if draft and out.resolve() == root / "site":
+        raise AuthorError("--draft: a draft is never written to site/")
+    if out.exists() and not out.is_dir():
+        raise AuthorError(f"--out {out}: not a folder")
+    if out.is_dir() and any(out.iterdir()) and not (out / MARK).exists():
+        raise AuthorError(f"--out {out}: not empty, and no site of this program (it has no {MARK})")
 
 
 def standing(current: Status, folder: Path) -> Outcome:

@@ -1,6 +1,7 @@
 """The project's code as a graph: which definitions a function reaches, through any imports."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, cast
 
@@ -110,7 +111,8 @@ class Code:
     def save(self) -> None:
         """Remember what was parsed, and forget sources that are gone."""
         if self.memory and self.used.keys() != remembered(self.memory).keys():
-            write(self.memory, json.dumps(self.used).encode())
+            with suppress(OSError):
+                write(self.memory, json.dumps(self.used).encode())
 
     def definition(self, module: str, name: str) -> Definition:
         """Return one definition.
@@ -189,6 +191,8 @@ def remembered(memory: Path | None) -> dict[str, list[object]]:
     """Return what a memory file holds, which is nothing when it is missing or damaged."""
     try:
         content = json.loads(memory.read_bytes()) if memory else {}
-    except (OSError, ValueError):
+        for entry in content.values():
+            unpacked(entry)
+    except (OSError, ValueError, TypeError, AttributeError):
         return {}
-    return content if isinstance(content, dict) else {}
+    return dict(content)

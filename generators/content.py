@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from generators.code import Code, Field
+from generators.datasets import DATASETS
 from generators.errors import AuthorError, nearest
 from generators.parameters import Value, checked
 
@@ -81,14 +82,18 @@ def read(root: Path, code: Code, draft: bool = False) -> Site:
     seed = typed(table, "seed", int, path)
     parts = {
         name: Part(name, typed(part, "title", str, path), typed(part, "text", str, path, ""))
-        for name, part in typed(table, "parts", dict, path).items()
+        for name, part in tables(table, "parts", path).items()
     }
+    datasets = typed(table, "data", dict, path, {})
+    refuse_unknown(datasets, set(DATASETS), path)
+    for name in datasets:
+        typed(datasets, name, str, path)
     for name in parts:
         if not PART.fullmatch(name):
             raise AuthorError(f"content/site.toml: part {name!r}, expected a name such as 'b'")
     networks = {
         name: network(name, entry, code, content, draft, seed)
-        for name, entry in typed(table, "networks", dict, path, {}).items()
+        for name, entry in tables(table, "networks", path).items()
     }
     sections = [
         section(file, code, networks, parts, draft, seed) for file in sorted(content.glob("*.md"))
@@ -99,7 +104,7 @@ def read(root: Path, code: Code, draft: bool = False) -> Site:
         typed(table, "author", str, path, ""),
         typed(table, "description", str, path, ""),
         typed(table, "address", str, path, "").rstrip("/"),
-        typed(table, "data", dict, path, {}),
+        datasets,
         list(parts.values()),
         sorted(sections, key=lambda each: each.order),
     )
@@ -117,9 +122,11 @@ def network(
             f"{where}: trainer is missing, expected a module such as 'digits.denoising'"
         )
     code.definition(f"generators.{trainer}", "train")
-    if draft and isinstance(drafted, dict):
-        given |= drafted
-    recipe = checked(given, fields_of(code, trainer, "Recipe"), where, content)
+    if not isinstance(drafted, dict):
+        raise AuthorError(f"{where}: draft = {drafted!r}, expected a table")
+    fields = fields_of(code, trainer, "Recipe")
+    quick = checked(given | drafted, fields, where, content)
+    recipe = quick if draft else checked(given, fields, where, content)
     return Network(name, f"generators.{trainer}", recipe, seed)
 
 
@@ -146,12 +153,13 @@ def section(
     for function in ("experiment", "figures"):
         code.definition(generator, function)
     given = typed(table, "parameters", dict, path, {})
-    if draft:
-        given = given | typed(table, "draft", dict, path, {})
     fields = fields_of(code, generator.removeprefix("generators."), "Parameters")
+    quick = checked(given | typed(table, "draft", dict, path, {}), fields, where, path.parent)
+    parameters = quick if draft else checked(given, fields, where, path.parent)
     wanted = typed(table, "networks", list, path, [])
     for each in wanted:
-        if each not in networks:
+        if not isinstance(each, str) or each not in networks:
+            each = str(each)
             raise AuthorError(f"{where}: unknown network {each!r}{nearest(each, networks)}")
     return Section(
         name[1],
@@ -160,7 +168,7 @@ def section(
         part,
         typed(table, "number", str, path),
         generator,
-        checked(given, fields, where, path.parent),
+        parameters,
         [field.name for field in fields if "File" in field.kind],
         [networks[each] for each in wanted],
         typed(table, "seed", int, path, seed),
@@ -184,9 +192,9 @@ def split(path: Path) -> tuple[str, str]:
 
 def text_of(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise AuthorError(f"content/{path.name}: no such file") from None
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise AuthorError(f"content/{path.name}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise AuthorError(f"content/{path.name}: not UTF-8 at byte {error.start}") from None
 
@@ -206,6 +214,7 @@ def refuse_unknown(table: dict[str, object], known: set[str], path: Path) -> Non
 
 def refuse_twins(sections: list[Section]) -> None:
     names: dict[str, Section] = {}
+    labels: dict[str, Section] = {}
     for each in sections:
         if each.name in names:
             other = names[each.name].path.name
@@ -213,6 +222,21 @@ def refuse_twins(sections: list[Section]) -> None:
                 f"content/{each.path.name}: {each.name!r} is also the name of {other}"
             )
         names[each.name] = each
+        if each.label in labels:
+            other = labels[each.label].path.name
+            raise AuthorError(
+                f"content/{each.path.name}: {each.label} is also the number of {other}"
+            )
+        labels[each.label] = each
+
+
+def tables(table: dict[str, object], name: str, path: Path) -> dict[str, dict[str, object]]:
+    """Return `table[name]`, a table of tables."""
+    entries = typed(table, name, dict, path, {})
+    for key, value in entries.items():
+        if not isinstance(value, dict):
+            raise AuthorError(f"content/{path.name}: {name}.{key} = {value!r}, expected a table")
+    return entries
 
 
 def typed(

@@ -42,22 +42,25 @@ def draw(figure: Figure, provenance: dict[str, object]) -> Drawn:
     """
     if not NAME.fullmatch(figure.name):
         raise ValueError(f"a figure called {figure.name!r}, expected a name such as 'test-loss'")
-    if isinstance(figure, Plot):
-        return plot(figure, str(provenance.get("section")))
-    if isinstance(figure, Animation):
-        return animation(figure, provenance)
-    if isinstance(figure, Trajectory):
-        return trajectory(figure, provenance)
-    return panels(figure, provenance)
+    try:
+        if isinstance(figure, Plot):
+            return plot(figure, str(provenance.get("section")))
+        if isinstance(figure, Animation):
+            return animation(figure, provenance)
+        if isinstance(figure, Trajectory):
+            return trajectory(figure, provenance)
+        return panels(figure, provenance)
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"figure {figure.name!r}: {error}") from error
 
 
 def panels(figure: Panels, provenance: dict[str, object]) -> Drawn:
     rows = [[pixels(image) for image in row] for row in figure.rows]
     counts = {len(row) for row in rows}
     if len(counts) != 1 or (figure.columns and len(figure.columns) not in counts):
-        raise ValueError(f"{figure.name}: rows of {sorted(counts)}, {len(figure.columns)} labels")
+        raise ValueError(f"rows of {sorted(counts)}, {len(figure.columns)} labels")
     if figure.labels and len(figure.labels) != len(rows):
-        raise ValueError(f"{figure.name}: {len(rows)} rows, {len(figure.labels)} labels")
+        raise ValueError(f"{len(rows)} rows, {len(figure.labels)} labels")
     sheet = joined(rows)
     file = f"{figure.name}.png"
     shown = described(figure, "panels", sheet.shape[1::-1], {"image": file})
@@ -70,7 +73,7 @@ def trajectory(figure: Trajectory, provenance: dict[str, object]) -> Drawn:
     frames = [[pixels(image) for image in frame] for frame in figure.frames]
     columns = [joined([[image] for image in frame]) for frame in frames]
     if len(columns) != len(figure.steps):
-        raise ValueError(f"{figure.name}: {len(columns)} frames, {len(figure.steps)} steps")
+        raise ValueError(f"{len(columns)} frames, {len(figure.steps)} steps")
     sheet = np.concatenate(columns, axis=1)
     file = f"{figure.name}.png"
     shown = described(figure, "trajectory", sheet.shape[1::-1], {"image": file})
@@ -97,6 +100,9 @@ def plot(figure: Plot, section: str) -> Drawn:
     writer.writerow(["series", figure.x, figure.y])
     for series in figure.series:
         writer.writerows([series.label, x, y] for x, y in zip(series.x, series.y, strict=True))
+    numbers = [value for series in figure.series for value in (*series.x, *series.y)]
+    if not numbers or not np.isfinite(numbers).all():
+        raise ValueError("no numbers, or a value that is none")
     svg, size = plot_svg(figure, f"{section}-{figure.name}")
     shown = described(figure, "plot", size, {"image": image, "table": table})
     return Drawn({image: svg.encode(), table: text.getvalue().encode()}, shown)
@@ -121,6 +127,8 @@ def pixels(image: "Image") -> Pixels:
     if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] != 3):
         raise ValueError(f"an image of shape {values.shape}, expected (H, W) or (H, W, 3)")
     if values.dtype != np.uint8:
+        if not np.isfinite(values).all():
+            raise ValueError("an image with a value that is no number")
         values = np.round(np.clip(values, 0, 1) * 255)
     return values.astype(np.uint8)
 

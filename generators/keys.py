@@ -36,9 +36,10 @@ def network_key(code: Code, network: Network) -> Key:
 
 def experiment_key(code: Code, section: Section) -> Key:
     """Return the key of a section's experiment: code, the parameters it reads, inputs, networks."""
-    parts = code_parts(code, section.generator, "experiment") | {"seed": str(section.seed)}
+    parts = code_parts(code, section.generator, "experiment")
+    # The context derives every random stream from the seed and the section's name.
+    parts |= {"seed": str(section.seed), "name": section.name}
     parts |= parameter_parts(code, section, "experiment")
-    # Reached through the context, which no experiment imports.
     parts |= code_parts(code, "generators.streams", "stream")
     for network in section.networks:
         for name, value in network_key(code, network).parts.items():

@@ -21,7 +21,9 @@ def choose_device(name: str | None) -> torch.device:
         there.insert(0, "cuda")
     if name is None:
         return torch.device(there[0])
-    if name.partition(":")[0] not in there:
+    kind, _, index = name.partition(":")
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if kind not in there or (index and index not in map(str, range(count))):
         raise ValueError(f"--device {name}: this machine has {', '.join(there)}")
     return torch.device(name)
 

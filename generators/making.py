@@ -212,7 +212,8 @@ class Maker:
         run = Run(folder, network.seed, self.device, self.dataset, progress)
         trainer.train(run, trainer.Recipe(**network.recipe))
         run.finish()
-        names = sorted(path.name for path in folder.iterdir() if path.name != RECORD)
+        skipped = (RECORD, run.state.name)
+        names = sorted(path.name for path in folder.iterdir() if path.name not in skipped)
         record: NetworkRecord = {
             "key": key,
             "recipe": {name: json.dumps(value) for name, value in network.recipe.items()},
@@ -221,6 +222,7 @@ class Maker:
             "files": {name: digest((folder / name).read_bytes()) for name in names},
         }
         write_sealed(folder, record)
+        run.state.unlink()
 
     def network_folder(self, key: str) -> Path:
         return self.project.cache / "networks" / key

@@ -10,6 +10,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from generators import files
+from generators.errors import AuthorError
 from generators.figure import LOSSES, Progress, epoch_file
 from generators.weights import load_weights, read_tensors
 
@@ -36,12 +37,15 @@ class Run:
     def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[Tensor]:
         """Load the last checkpoint, if there is one, and return its losses, a tensor per epoch.
 
-        Raises: ValueError naming the checkpoint when it is damaged or another network's.
+        Raises: AuthorError naming the checkpoint when it is damaged or another network's.
         """
         if not self.state.exists():
             return []
-        tensors = read_tensors(self.state)
-        load_weights(network, part(tensors, "network."), self.state)
+        try:
+            tensors = read_tensors(self.state)
+            load_weights(network, part(tensors, "network."), self.state)
+        except ValueError as error:
+            raise AuthorError(f"{error}; delete it to train from the first epoch") from None
         groups = optimizer.state_dict()["param_groups"]
         moments: dict[int, dict[str, Tensor]] = {}
         parameters = [each for group in optimizer.param_groups for each in group["params"]]
@@ -74,11 +78,10 @@ class Run:
         files.write(self.state, save(tensors))
 
     def finish(self) -> None:
-        """Keep the losses, drop what only going on would need."""
+        """Keep the losses; the checkpoint may go as soon as there is a record."""
         tensors = read_tensors(self.state)
         self.seconds = tensors["seconds"].tolist()
         files.write(self.folder / LOSSES, save(part(tensors, "losses.")))
-        self.state.unlink()
 
     def counted(
         self, steps: Iterable[Tensor], epoch: int, epochs: int, count: int

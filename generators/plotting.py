@@ -69,7 +69,7 @@ def plot_svg(plot: Plot, identity: str) -> tuple[str, tuple[int, int]]:
         axes.set_ylabel(plot.y)
         if plot.logarithmic:
             axes.set_yscale("log")
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_locator(LogLocator(subs=ticks(plot)))
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter(NullFormatter())
         if len(plot.series) > 1:
@@ -81,6 +81,13 @@ def plot_svg(plot: Plot, identity: str) -> tuple[str, tuple[int, int]]:
 
 
 METADATA = ("Date", "Creator", "Format", "Type")
+
+
+def ticks(plot: Plot) -> tuple[int, ...]:
+    """Return which multiples of a power of ten to label: more where there are few powers."""
+    heights = [value for series in plot.series for value in series.y if value > 0]
+    is_narrow = max(heights, default=1) < 12 * min(heights, default=1)
+    return (1, 2, 3, 4, 5, 6, 8) if is_narrow else (1, 2, 5)
 
 
 def themed(svg: str, identity: str) -> str:

@@ -5,7 +5,7 @@ from typing import TypedDict, cast
 
 from generators.files import digest, write
 from generators.project import Project, Status
-from generators.store import RECORD, damage_of, read_sealed, seal_of, write_sealed
+from generators.store import RECORD, damage_of, listed, read_sealed, seal_of, write_sealed
 
 PATTERNS = (
     ("templates", "*.*"),
@@ -56,6 +56,10 @@ def publish_pages(project: Project, statuses: list[Status]) -> list[str]:
     from generators.pages.render import Renderer
 
     rendered = Renderer(project, statuses).render()
+    before = listed(project.out)
+    for name in rendered.scripted:
+        hint = "npm ci --prefix templates, with Node, renders them"
+        print(f"build.py: {name} has new formulas and loads MathJax for them; {hint}")
     for name, content in rendered.files.items():
         if damage_of(project.out / name, digest(content)):
             write(project.out / name, content)
@@ -68,4 +72,13 @@ def publish_pages(project: Project, statuses: list[Status]) -> list[str]:
         "files": {name: digest(content) for name, content in rendered.files.items()},
     }
     write_sealed(project.out, record)
+    for name in before:
+        if name not in rendered.files:
+            (project.out / name).unlink(missing_ok=True)
+    sections = {status.section.name for status in statuses}
+    for folder in sorted(project.out.iterdir()):
+        if (folder / RECORD).is_file() and folder.name not in sections:
+            print(
+                f"build.py: {folder.name}/ belongs to no section any more; delete it from the site"
+            )
     return []

@@ -25,13 +25,14 @@ def pack(results: object) -> bytes:
         value = getattr(results, field.name)
         if isinstance(value, np.ndarray):
             arrays[field.name] = np.ascontiguousarray(value)
-        else:
-            rest[field.name] = value
-    try:
-        text = json.dumps(rest, sort_keys=True)
-    except TypeError as error:
-        raise TypeError(f"{type(results).__qualname__}: {error}") from None
-    return save(arrays, {"rest": text})
+            continue
+        try:
+            json.dumps(value)
+        except TypeError:
+            kind = type(value).__name__
+            raise TypeError(f"Results.{field.name} is a {kind}, expected a numpy array") from None
+        rest[field.name] = value
+    return save(arrays, {"rest": json.dumps(rest, sort_keys=True)})
 
 
 def unpack(path: Path, kind: type[Results]) -> Results:

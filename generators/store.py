@@ -93,7 +93,7 @@ def read_sealed(folder: Path, verify: bool = True) -> Sealed:
         seal = record.pop("seal")
     except FileNotFoundError:
         return Sealed(None)
-    except (ValueError, KeyError, AttributeError):
+    except (ValueError, KeyError, AttributeError, TypeError, OSError):
         return Sealed(None, f"{folder.name}/{RECORD} is damaged")
     if seal != seal_of(record):
         return Sealed(None, f"{folder.name}/{RECORD} is not as it was written")
@@ -110,6 +110,15 @@ def damage_of(path: Path, expected: str) -> str:
         return "" if digest(path.read_bytes()) == expected else "is not as it was written"
     except FileNotFoundError:
         return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+
+def listed(folder: Path) -> list[str]:
+    """Return the names of the files that a folder's record lists, none without a whole record."""
+    record = read_sealed(folder, verify=False).record
+    files = record.get("files") if isinstance(record, dict) else None
+    return list(files) if isinstance(files, dict) else []
 
 
 def seal_of(record: object) -> str:
@@ -126,16 +135,17 @@ def write_sealed(folder: Path, record: object) -> None:
 
 
 def publish(folder: Path, record: Record, contents: dict[str, bytes]) -> None:
-    """Write a section's files, then its record, then remove what the record does not list.
+    """Write a section's files, then its record, then remove what only the old record lists.
 
     Killed anywhere between, the folder holds files that do not match the old record: it is found
     damaged, never taken for whole.
     """
+    before = listed(folder)
     for name, content in contents.items():
         if damage_of(folder / name, digest(content)):
             write(folder / name, content)
     record = {**record, "files": {name: digest(content) for name, content in contents.items()}}
     write_sealed(folder, record)
-    for path in folder.iterdir():
-        if path.is_file() and path.name not in (*contents, RECORD):
-            path.unlink()
+    for name in before:
+        if name not in contents:
+            (folder / name).unlink(missing_ok=True)

@@ -300,8 +300,11 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
         ("site.toml", "epochs", "epoch", "unknown parameter 'epoch', did you mean 'epochs'?"),
         ("site.toml", "seed = 180", 'seed = "180"', "seed = '180', expected int"),
         ("site.toml", "title = \"A small", "titel = \"A small", "did you mean 'title'?"),
-        ("b1-mixed.md", "number:mean", "number:maen", "unknown number 'maen', did you mean 'mean'?"),
-        ("b1-mixed.md", "section:plain", "section:plane", "unknown section 'plane'"),
+        ("b1-mixed.md", 'number = "1"', 'number = "2"', "B2 is also the number of b1-mixed.md"),
+        ("b3-trained.md", '["small"]', "[1]", "unknown network '1'"),
+        ("site.toml", "[parts.b]", "[data]\nmnits = ''\n[parts.b]", "unknown key 'mnits', did you mean 'mnist'?"),
+        ("site.toml", "[networks.small]", "[networks]\nx = 5\n[networks.small]", "networks.x = 5, expected a table"),
+        ("site.toml", "epochs = 3", "epochs = 3\ndraft = { epoch = 1 }", "unknown parameter 'epoch'"),
     ],
 )  # fmt: skip
 def test_an_authors_mistake_is_one_line_that_names_the_file(
@@ -311,7 +314,7 @@ def test_an_authors_mistake_is_one_line_that_names_the_file(
     assert run(built) == 2
     error = capsys.readouterr().err
     assert message in error
-    assert file.removeprefix("b3-") in error or "generators/tiny" in error
+    assert file in error or "generators/tiny" in error or "b2-plain.md" in error
     assert error.count("\n") == 1
 
 
@@ -319,6 +322,8 @@ def test_an_authors_mistake_is_one_line_that_names_the_file(
     ("old", "new", "message"),
     [
         ("![](figure:curve)", "", "figure 'curve' is made but not shown"),
+        ("number:mean", "number:maen", "unknown number 'maen', did you mean 'mean'?"),
+        ("section:plain", "section:plane", "unknown section 'plane', did you mean 'plain'?"),
         ("figure:curve", "figure:curves", "figure 'curves' is shown but not made"),
         ("Words before", "TODO before", "'TODO' in line 1 of the text"),
         ("Words before", "[Words](nowhere.html) before", "link to nowhere.html"),
@@ -385,6 +390,70 @@ def test_another_folder_is_filled_from_what_was_made_before(
     assert contents(tmp_path / "elsewhere") == contents(built.root / "site")
 
 
+def test_what_would_run_is_foretold(built: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    built.edit("generators/tiny/mixed.py", "A gradient.", "A ramp of grey.")
+    built.edit("generators/tiny/trained.py", '["weight"])', '["weight"] * 2)')
+    assert run(built, "--dry-run") == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("mixed: figures; figures: code generators.tiny.mixed:figures changed")
+    assert second.startswith("trained: experiment (0.0 s on")
+    built.edit("content/site.toml", "epochs = 3", "epochs = 4")
+    assert run(built, "trained", "--dry-run") == 0
+    assert "trained: train small (0.0 s on" in capsys.readouterr().out
+
+
+def test_a_folder_of_somebody_else_is_left_alone(
+    built: Small, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    foreign = tmp_path / "thesis"
+    (foreign / "mixed").mkdir(parents=True)
+    (foreign / "mixed" / "chapter.txt").write_text("precious")
+    assert run(built, "--out", str(foreign)) == 2
+    assert "not empty, and no site of this program" in capsys.readouterr().err
+    assert contents(foreign) == {"mixed/chapter.txt": b"precious"}
+    assert run(built, "--out", str(built.root / "build.py")) == 2
+    (built.root / "site" / "mixed" / "notes.txt").write_text("mine")
+    assert run(built, "mixed", "--force") == 0
+    assert (built.root / "site" / "mixed" / "notes.txt").exists()
+
+
+def test_formulas_that_are_not_as_written_are_not_shown(built: Small) -> None:
+    path = built.root / "site" / "mathematics.json"
+    path.write_bytes(path.read_bytes().replace(b"{}", b'{"x": "y"}'))
+    path.write_bytes(b'{"formulas": {"a": "WRONG"}, "seal": "0"}')
+    assert run(built) == 0
+    assert b"WRONG" not in path.read_bytes()
+
+
+def test_a_wrong_template_is_named(built: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    built.edit("templates/index.html", "{% block body %}", "{% block body %}{% if %}")
+    assert run(built) == 2
+    assert "templates/index.html:" in capsys.readouterr().err
+
+
+def test_a_section_that_is_gone_is_pointed_out(
+    built: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (built.root / "content" / "b2-plain.md").unlink()
+    built.edit("content/b1-mixed.md", "[the other](section:plain)", "the other")
+    assert run(built) == 0
+    assert "plain/ belongs to no section any more" in capsys.readouterr().out
+
+
+def test_a_disk_that_is_full_is_one_line(
+    built: Small, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    built.edit("content/b1-mixed.md", "Words before", "Other words before")
+    monkeypatch.setattr("generators.publishing.write", full)
+    assert run(built) == 1
+    error = capsys.readouterr().err
+    assert "No space left on device" in error
+    assert error.count("\n") == 1
+
+
 def test_listing_explaining_and_expecting_change_nothing(
     built: Small, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -395,5 +464,7 @@ def test_listing_explaining_and_expecting_change_nothing(
     assert run(built, "--explain", "mixed") == 0
     assert "code generators.tiny.near:gradient changed" in capsys.readouterr().out
     assert run(built, "--dry-run") == 0
-    assert "mixed: 0.0 s on" in capsys.readouterr().out
+    planned = capsys.readouterr().out
+    assert "mixed: experiment (0.0 s on" in planned
+    assert "trained" not in planned
     assert contents(built.root / "site") == before

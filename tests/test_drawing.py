@@ -11,7 +11,7 @@ from html5lib import HTMLParser
 from PIL import Image as Picture
 
 from generators.drawing import draw
-from generators.figure import Animation, Panels, Plot, Series, Trajectory
+from generators.figure import Animation, Figure, Panels, Plot, Series, Trajectory
 
 RANDOM = np.random.default_rng(0)
 GREYS = RANDOM.integers(0, 256, (3, 4, 28, 28), np.uint8)
@@ -148,5 +148,25 @@ def test_equal_figures_are_equal_bytes() -> None:
     ids=["ragged rows", "columns", "labels", "steps"],
 )
 def test_labels_that_do_not_fit_are_refused_by_name(figure: Panels | Trajectory) -> None:
-    with pytest.raises(ValueError, match="sheet: "):
+    with pytest.raises(ValueError, match="figure 'sheet': "):
         draw(figure, PROVENANCE)
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        Panels("odd", "c", "a", [[np.full((4, 4), np.nan)]]),
+        Animation("odd", "c", "a", []),
+        Plot("odd", "c", "a", [], "x", "y"),
+        Plot("odd", "c", "a", [Series("s", (1.0,), (float("nan"),))], "x", "y"),
+    ],
+    ids=["a panel", "no frames", "no series", "a curve"],
+)
+def test_what_cannot_be_shown_is_refused_by_name(figure: Figure) -> None:
+    with pytest.raises(ValueError, match="figure 'odd': "):
+        draw(figure, PROVENANCE)
+
+
+def test_a_figures_name_is_a_file_name() -> None:
+    with pytest.raises(ValueError, match=r"a figure called '\.\./up'"):
+        draw(Panels("../up", "c", "a", GREYS), PROVENANCE)

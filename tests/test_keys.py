@@ -90,6 +90,15 @@ def test_a_change_of_a_network_reaches_the_sections_that_name_it(
     assert small.keys("mixed") == other
 
 
+def test_two_sections_of_one_generator_and_other_names_have_other_keys(small: Small) -> None:
+    """They draw from other random streams."""
+    content = small.root / "content"
+    (content / "b4-again.md").write_text(
+        (content / "b1-mixed.md").read_text().replace('"1"', '"4"')
+    )
+    assert small.keys("again")[0] != small.keys("mixed")[0]
+
+
 def test_what_is_remembered_of_the_code_changes_no_key(small: Small) -> None:
     memory = small.root / ".cache" / "definitions.json"
     first = Code(small.root, memory)

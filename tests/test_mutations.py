@@ -23,7 +23,8 @@ MUTATIONS = {
     "every parameter counts": ("keys.py", "if reads is None or name in reads:", "if True:"),
     "inputs are keyed by name": ("keys.py", "file_digest(section.path.parent / file)", "file"),
     "networks are keyed by name": ("keys.py", 'parts[f"network {network.name}: {name}"] = value', "pass"),
-    "the seed does not count": ("keys.py", '"experiment") | {"seed": str(section.seed)}', '"experiment")'),
+    "the seed does not count": ("keys.py", '"seed": str(section.seed), ', ""),
+    "the name does not count": ("keys.py", ', "name": section.name}', "}"),
     "the drawing does not count": ("keys.py", 'parts = code_parts(code, "generators.drawing", "draw")', "parts = dict[str, str]()"),
     "constants are keyed by type": ("definitions.py", "type(node.value).__name__, spelled(node.value)]", "type(node.value).__name__]"),
 }  # fmt: skip

@@ -26,14 +26,6 @@ class Formula(NamedTuple):
         return digest(f"{FORMAT}\n{int(self.display)}\n{self.tex}".encode())[:20]
 
 
-class MathematicsError(ValueError):
-    """A formula, `tex`, that MathJax refuses; the message is one line."""
-
-    def __init__(self, message: str, tex: str = "") -> None:
-        super().__init__(message)
-        self.tex = tex
-
-
 class Mathematics:
     """Renders formulas through Node, unless `known` has them (by key) from an earlier build."""
 
@@ -41,6 +33,7 @@ class Mathematics:
         self.templates = templates
         self.known = known
         self.used: dict[str, str] = {}
+        self.refused: dict[str, str] = {}
 
     @property
     def can_render(self) -> bool:
@@ -49,8 +42,8 @@ class Mathematics:
     def insert(self, pages: dict[str, str]) -> dict[str, str]:
         """Return pages (by name) with their formulas rendered.
 
-        Without Node, formulas that are not known stay TeX, for the page's own script to show.
-        Raises: MathematicsError with the formula that MathJax refuses.
+        Without Node, formulas that are not known stay TeX, for the page's own script to show; so do
+        those that MathJax refuses, which stand in `refused` with the reason.
         """
         new = {
             f.key: f for page in pages.values() for f in formulas(page) if f.key not in self.known
@@ -65,13 +58,19 @@ class Mathematics:
         command = ["node", str(self.templates / "mathematics.mjs")]
         ran = subprocess.run(command, input=request, capture_output=True, text=True, check=False)
         if ran.returncode:
-            raise MathematicsError(f"MathJax stopped: {ran.stderr.strip().splitlines()[-1]}")
+            for formula in new.values():
+                self.refuse(formula, ran.stderr[-200:])
+            return {}
         result: dict[str, str] = {}
         for (key, formula), answer in zip(new.items(), json.loads(ran.stdout), strict=True):
             if "error" in answer:
-                raise MathematicsError(f"{answer['error']} in {formula.tex!r}", formula.tex)
-            result[key] = answer["html"]
+                self.refuse(formula, answer["error"])
+            else:
+                result[key] = answer["html"]
         return result
+
+    def refuse(self, formula: Formula, reason: str) -> None:
+        self.refused[formula.tex] = " ".join(reason.split()) or "MathJax stopped"
 
     def replaced(self, page: str) -> str:
         def inline(match: re.Match[str]) -> str:

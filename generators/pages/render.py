@@ -4,16 +4,23 @@ import json
 from itertools import takewhile
 from typing import NamedTuple, TypedDict
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import (
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+)
 from markupsafe import Markup
 
 from generators.content import Part, Section
 from generators.errors import AuthorError, nearest
 from generators.pages.lint import page_findings, section_findings
-from generators.pages.mathematics import Mathematics, MathematicsError, formulas
+from generators.pages.mathematics import Mathematics, formulas
 from generators.pages.prose import Prose
 from generators.project import Project, Status
-from generators.store import NetworkRecord, Record, Shown
+from generators.store import NetworkRecord, Record, Shown, seal_of
 
 ASSETS = ("style.css", "page.js")
 FORMULAS = "mathematics.json"
@@ -82,6 +89,20 @@ class Renderer:
         self.findings: list[str] = []
 
     def render(self) -> Rendered:
+        """Return all files of the site beside the sections' folders.
+
+        Raises: AuthorError naming a template that is wrong.
+        """
+        try:
+            return self.rendered()
+        except TemplateNotFound as error:
+            raise AuthorError(f"templates/{error.name}: no such file") from None
+        except TemplateSyntaxError as error:
+            raise AuthorError(f"templates/{error.name}:{error.lineno}: {error.message}") from None
+        except TemplateError as error:
+            raise AuthorError(f"templates: {error}") from None
+
+    def rendered(self) -> Rendered:
         site = self.project.site
         parts = [self.part(part) for part in site.parts]
         parts = [part for part in parts if part["sections"]]
@@ -93,10 +114,9 @@ class Renderer:
         pages["index.html"] = self.page("index.html", part=None, parts=parts)
         pages["404.html"] = self.page("404.html", part=None, parts=parts, style=Markup(style))
         mathematics = Mathematics(self.templates, self.known_formulas())
-        try:
-            pages = mathematics.insert(pages)
-        except MathematicsError as error:
-            raise AuthorError(f"{self.origin(error.tex)}: {error}") from None
+        pages = mathematics.insert(pages)
+        for tex, reason in mathematics.refused.items():
+            self.findings.append(f"{self.origin(tex)}: {reason} in {tex!r}")
         scripted = [name for name, page in pages.items() if formulas(page)]
         script = self.environment.get_template("mathjax.html").render()
         for name in scripted:
@@ -106,7 +126,8 @@ class Renderer:
             record = self.records.get(status.section.name)
             self.findings += section_findings(status.section, record, folder)
         files = {name: page.encode() for name, page in pages.items()} | self.assets(parts)
-        files[FORMULAS] = json.dumps(mathematics.used, indent=0, sort_keys=True).encode()
+        kept = {"formulas": mathematics.used, "seal": seal_of(mathematics.used)}
+        files[FORMULAS] = json.dumps(kept, indent=0, sort_keys=True).encode()
         texts = pages | {name: "" for name in files if name not in pages}
         self.findings += page_findings(texts, self.project.out)
         return Rendered(files, self.findings, scripted)
@@ -117,9 +138,14 @@ class Renderer:
         )
 
     def origin(self, tex: str) -> str:
-        """Return the file under content/ that a formula comes from."""
-        files = [s.path.name for s in self.project.site.sections if tex in s.text]
-        return f"content/{files[0] if files else 'site.toml'}"
+        """Return the file that a formula comes from: a text, or the module of a caption."""
+        for section in self.project.site.sections:
+            record = self.records.get(section.name)
+            if tex in section.text:
+                return f"content/{section.path.name}"
+            if record and any(tex in figure["caption"] for figure in record["shown"]):
+                return f"{section.generator.replace('.', '/')}.py"
+        return "content/site.toml"
 
     def last_made(self) -> str:
         """Return the date of the newest experiment (ISO 8601), or "" before the first one."""
@@ -133,11 +159,13 @@ class Renderer:
         return files
 
     def known_formulas(self) -> dict[str, str]:
+        """Return the formulas of an earlier build, none if their file is not as it was written."""
         try:
-            known = json.loads((self.project.out / FORMULAS).read_bytes())
-        except (OSError, ValueError):
+            kept = json.loads((self.project.out / FORMULAS).read_bytes())
+            formulas: dict[str, str] = kept["formulas"]
+            return formulas if kept["seal"] == seal_of(formulas) else {}
+        except (OSError, ValueError, KeyError, TypeError):
             return {}
-        return known if isinstance(known, dict) else {}
 
     def part(self, part: Part) -> PartView:
         sections = [s for s in self.project.site.sections if s.part == part.name]
@@ -162,14 +190,14 @@ class Renderer:
         def number(name: str) -> str:
             if record and name not in record["numbers"]:
                 known = nearest(name, record["numbers"])
-                raise AuthorError(f"content/{section.path.name}: unknown number {name!r}{known}")
-            return record["numbers"][name] if record else "…"
+                self.find(section, f"unknown number {name!r}{known}")
+            return self.prose.line(record["numbers"].get(name, "…") if record else "…")
 
         def address(name: str) -> str:
             sections = {each.name: each for each in self.project.site.sections}
             if name not in sections:
-                known = nearest(name, sections)
-                raise AuthorError(f"content/{section.path.name}: unknown section {name!r}{known}")
+                self.find(section, f"unknown section {name!r}{nearest(name, sections)}")
+                return "#"
             return f"part-{sections[name].part}.html#{name}"
 
         html = self.prose.page(section.text, figure, number, address)
@@ -184,6 +212,9 @@ class Renderer:
             "facts": facts,
             "picture": picture(record) if record else None,
         }
+
+    def find(self, section: Section, finding: str) -> None:
+        self.findings.append(f"content/{section.path.name}: {finding}")
 
     def figure(self, section: Section, record: Record, shown: Shown) -> str:
         folder = self.project.out / section.name

@@ -83,8 +83,8 @@ def serve(root: Path, out: Path, draft: bool, port: int) -> int:
     serving = functools.partial(handler, directory=str(out))
     try:
         server = http.server.ThreadingHTTPServer(("localhost", port), serving)
-    except OSError as error:
-        raise AuthorError(f"--port {port}: {error.strerror}") from None
+    except (OSError, OverflowError) as error:
+        raise AuthorError(f"--port {port}: {error}") from None
     with server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -105,8 +105,8 @@ def render(root: Path, out: Path, draft: bool) -> bool:
         if pages_are_fresh(project, statuses):
             return False
         findings = publish_pages(project, statuses)
-    except AuthorError as error:
-        findings = [str(error)]
+    except Exception as error:  # Half an edit is no reason to stop serving.
+        findings = [f"{type(error).__name__}: {error}"]
     for finding in findings:
         print(finding, flush=True)
     return True

@@ -83,8 +83,8 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield Plot(
         "psnr",
         "Peak signal-to-noise ratio over the test set against the strength of the noise: the "
-        f"network, trained at σ = {parameters.trained_at:g} alone; the best linear denoiser, which "
-        "is told σ; and the noisy image as it is.",
+        rf"network, trained at $\sigma = {parameters.trained_at:g}$ alone; the best linear "
+        r"denoiser, which is told $\sigma$; and the noisy image as it is.",
         "Three falling curves of decibels over sigma.",
         [Series(label, x, y) for label, y in decibels.items()],
         "σ",
@@ -105,7 +105,8 @@ def verdict(sigmas: Sequence[float], network: Sequence[float], linear: Sequence[
         sigma for sigma, ours, other in zip(sigmas, network, linear, strict=True) if other > ours
     ]
     if not behind:
-        return "The network is ahead at every σ shown."
+        return r"The network is ahead at every $\sigma$ shown."
     if behind != list(sigmas)[-len(behind) :]:
-        return f"The linear denoiser is ahead at σ = {', '.join(f'{sigma:g}' for sigma in behind)}."
-    return f"From σ = {behind[0]:g} on, the linear denoiser is ahead."
+        listed = ", ".join(f"{sigma:g}" for sigma in behind)
+        return rf"The linear denoiser is ahead at $\sigma = {listed}$."
+    return f"From $\\sigma = {behind[0]:g}$ on, the linear denoiser is ahead."

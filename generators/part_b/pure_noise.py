@@ -98,24 +98,26 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     columns = [results.mean] * len(results.noise)
     yield Panels(
         "outputs",
-        "Pure noise, what the network answers to it after each epoch named, and the mean of all "
-        "training images, the same in every column.",
-        "Panels of noise above rows of identical blurred blobs, the average of all digits.",
+        r"Pure noise $\epsilon$ (shown as $\epsilon / 6 + 1/2$), what the network answers to it "
+        "after each epoch named, and the mean of all training images, the same in every column.",
+        "Panels of noise, and below them rows of blurred blobs: uneven after the first epoch, then "
+        "nearly alike, like the average of all digits in the last row.",
         [results.noise / 6 + 0.5, *results.outputs, columns],
         labels=["ε", *(f"epoch {epoch}" for epoch in parameters.epochs), "mean"],
     )
     chosen = [step for step in (0, 1, 2, 3, 5, 8, 13, 21, 30) if step < len(results.repeated)]
     yield Trajectory(
         "repeated",
-        r"The denoiser of $\sigma = 0.5$ applied to pure noise, then to its own output, and so on.",
-        "Noise turns into broken strokes; some fade to black, the others shrink to one short line.",
+        r"The denoiser of $\sigma = 0.5$ applied to pure noise, then to its own output, and so on; "
+        "all clipped to $[0, 1]$.",
+        "Noise turns into broken strokes; some fade to black, the others end as one short line.",
         [list(results.repeated[step]) for step in chosen],
         [str(step) for step in chosen],
     )
     yield Animation(
         "repeated-animation",
         f"The same, all {len(results.repeated) - 1} applications one after the other.",
-        "Patches of noise turn into strokes, which fade to black or shrink to one short line.",
+        "Patches of noise turn into strokes, which fade to black or end as one short line.",
         [np.concatenate(list(frame), axis=1) for frame in results.repeated],
         200,
     )
