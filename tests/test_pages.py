@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from generators.pages.mathematics import Formula
+from generators.store import seal_of
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -112,7 +113,8 @@ def make_exhibition(root: Path) -> Path:
     write_section(root, "b1-changed")
     (root / "site").mkdir()
     formulas = {WIDE_FORMULA.key: rendered(WIDE_FORMULA)}
-    (root / "site" / "mathematics.json").write_text(json.dumps(formulas), encoding="utf-8")
+    kept = {"formulas": formulas, "seal": seal_of(formulas)}
+    (root / "site" / "mathematics.json").write_text(json.dumps(kept), encoding="utf-8")
     build(root)
     changed = root / "content" / "b1-changed.md"
     changed.write_text(changed.read_text().replace("shade = 0.5", "shade = 0.6"), encoding="utf-8")
