@@ -214,7 +214,7 @@ def refuse_unknown(table: dict[str, object], known: set[str], path: Path) -> Non
 
 def refuse_twins(sections: list[Section]) -> None:
     names: dict[str, Section] = {}
-    labels: dict[str, Section] = {}
+    numbers: dict[tuple[str, str], Section] = {}
     for each in sections:
         if each.name in names:
             other = names[each.name].path.name
@@ -222,12 +222,12 @@ def refuse_twins(sections: list[Section]) -> None:
                 f"content/{each.path.name}: {each.name!r} is also the name of {other}"
             )
         names[each.name] = each
-        if each.label in labels:
-            other = labels[each.label].path.name
+        if (each.part, each.number) in numbers:
+            other = numbers[each.part, each.number].path.name
             raise AuthorError(
                 f"content/{each.path.name}: {each.label} is also the number of {other}"
             )
-        labels[each.label] = each
+        numbers[each.part, each.number] = each
 
 
 def tables(table: dict[str, object], name: str, path: Path) -> dict[str, dict[str, object]]:
