@@ -16,11 +16,12 @@ from markupsafe import Markup
 
 from generators.content import Part, Section
 from generators.errors import AuthorError, nearest
+from generators.pages.facts import card_facts, run_facts
 from generators.pages.lint import page_findings, section_findings
 from generators.pages.mathematics import Mathematics, formulas
 from generators.pages.prose import Prose
 from generators.project import Project, Status
-from generators.store import NetworkRecord, Record, Shown, seal_of
+from generators.store import Record, Shown, seal_of
 
 ASSETS = ("style.css", "page.js")
 FORMULAS = "mathematics.json"
@@ -268,45 +269,3 @@ def heading(columns: list[str]) -> tuple[str, list[str]]:
     beginnings = zip(*(each[:-1] for each in words), strict=False)
     stub = [each[0] for each in takewhile(lambda each: len(set(each)) == 1, beginnings)]
     return " ".join(stub), [" ".join(each[len(stub) :]) for each in words]
-
-
-def run_facts(record: Record) -> list[tuple[str, str]]:
-    """Return the line under a section's title: what ran, where, for how long."""
-    facts = [("seed", str(record["seed"]))]
-    for name, network in record["networks"].items():
-        facts.append((f"network {name}", trained(network)))
-    provenance = record["provenance"]
-    facts.append(("experiment", f"{duration(provenance['seconds'])} on {provenance['device']}"))
-    return facts
-
-
-def trained(network: NetworkRecord) -> str:
-    where = network["provenance"]
-    epochs = f"{network['epochs']} epoch{'s' if network['epochs'] > 1 else ''}"
-    return f"{epochs} in {duration(where['seconds'])} on {where['device']}"
-
-
-def duration(seconds: float) -> str:
-    """Say a time as a person would: "0.4 s", "41 min", "3.2 h"."""
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def card_facts(record: Record) -> list[tuple[str, str]]:
-    """Return the card behind a figure: all that went into it."""
-    provenance = record["provenance"]
-    facts = [("seed", str(record["seed"]))]
-    facts += [(name.replace("_", " "), value) for name, value in record["parameters"].items()]
-    for name, network in record["networks"].items():
-        recipe = ", ".join(f"{key} {value}" for key, value in network["recipe"].items())
-        facts += [(f"network {name}", f"{recipe}; {trained(network)}"), ("its key", network["key"])]
-    libraries = ", ".join(f"{name} {value}" for name, value in provenance["versions"].items())
-    facts += [
-        ("made", f"{provenance['made']}, in {duration(provenance['seconds'])}"),
-        ("hardware", provenance["device"]),
-        ("libraries", libraries),
-        ("commit", provenance["commit"] or "none"),
-        ("key", record["experiment"]["key"]),
-    ]
-    return facts

@@ -1,0 +1,45 @@
+"""What a record says of its making, in the words of the page."""
+
+from generators.store import NetworkRecord, Record
+
+
+def run_facts(record: Record) -> list[tuple[str, str]]:
+    """Return the line under a section's title: what ran, where, for how long."""
+    facts = [("seed", str(record["seed"]))]
+    for name, network in record["networks"].items():
+        facts.append((f"network {name}", trained(network)))
+    provenance = record["provenance"]
+    facts.append(("experiment", f"{duration(provenance['seconds'])} on {provenance['device']}"))
+    return facts
+
+
+def trained(network: NetworkRecord) -> str:
+    where = network["provenance"]
+    epochs = f"{network['epochs']} epoch{'s' if network['epochs'] > 1 else ''}"
+    return f"{epochs} in {duration(where['seconds'])} on {where['device']}"
+
+
+def duration(seconds: float) -> str:
+    """Say a time as a person would: "0.4 s", "41 min", "3.2 h"."""
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def card_facts(record: Record) -> list[tuple[str, str]]:
+    """Return the card behind a figure: all that went into it."""
+    provenance = record["provenance"]
+    facts = [("seed", str(record["seed"]))]
+    facts += [(name.replace("_", " "), value) for name, value in record["parameters"].items()]
+    for name, network in record["networks"].items():
+        recipe = ", ".join(f"{key} {value}" for key, value in network["recipe"].items())
+        facts += [(f"network {name}", f"{recipe}; {trained(network)}"), ("its key", network["key"])]
+    libraries = ", ".join(f"{name} {value}" for name, value in provenance["versions"].items())
+    facts += [
+        ("made", f"{provenance['made']}, in {duration(provenance['seconds'])}"),
+        ("hardware", provenance["device"]),
+        ("libraries", libraries),
+        ("commit", provenance["commit"] or "none"),
+        ("key", record["experiment"]["key"]),
+    ]
+    return facts
