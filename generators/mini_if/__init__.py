@@ -1,0 +1,1 @@
+"""The embedded text-to-image cascade: its pictures, its training, its weights."""
