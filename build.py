@@ -40,6 +40,7 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     add("--serve", action="store_true", help="serve the site, render and reload on every change")
     add("--port", type=int, default=8000, metavar="N", help="for --serve (default: 8000; 0: any)")
     add("--draft", action="store_true", help="quick version, marked, in .cache/draft/site")
+    add("--model", metavar="NAME", help="mini-if, a folder, a Hub id: the cascade of every part")
     add("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     add("--threads", type=positive, metavar="N", help="CPU threads (default: one per core)")
     add("--out", type=Path, metavar="DIR", help="write the site there (default: site)")
@@ -62,7 +63,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
             output.reconfigure(errors="backslashreplace")
     try:
         refuse_folder(chosen.out, root, chosen.draft)
-        project = open_project(root, chosen.out and chosen.out.resolve(), chosen.draft)
+        out = chosen.out and chosen.out.resolve()
+        project = open_project(root, out, chosen.draft, chosen.model)
         names = [*chosen.sections, *([chosen.explain] if chosen.explain else [])]
         refuse_unknown(names, project)
         code = act(project, chosen, started)

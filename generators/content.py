@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 from generators.code import Code, Field
 from generators.datasets import DATASETS
 from generators.errors import AuthorError, nearest
+from generators.models import Model, find_model
 from generators.parameters import Value, checked
 
 FENCE = "+++"
@@ -31,6 +32,7 @@ class Part(NamedTuple):
     name: str
     title: str
     text: str
+    model: Model | None
 
 
 class Section(NamedTuple):
@@ -47,6 +49,7 @@ class Section(NamedTuple):
     networks: list[Network]
     seed: int
     text: str
+    model: Model | None
 
     @property
     def label(self) -> str:
@@ -69,8 +72,10 @@ class Site(NamedTuple):
     sections: list[Section]
 
 
-def read(root: Path, code: Code, draft: bool = False) -> Site:
+def read(root: Path, code: Code, draft: bool = False, model: str | None = None) -> Site:
     """Read content/ and check all of it; with `draft`, `[draft]` tables replace parameters.
+
+    `model` takes the place of the model of every part that has one.
 
     Raises: AuthorError naming the file, what was found and what was expected.
     """
@@ -81,8 +86,8 @@ def read(root: Path, code: Code, draft: bool = False) -> Site:
     refuse_unknown(table, known, path)
     seed = typed(table, "seed", int, path)
     parts = {
-        name: Part(name, typed(part, "title", str, path), typed(part, "text", str, path, ""))
-        for name, part in tables(table, "parts", path).items()
+        name: part_of(name, entry, root, model)
+        for name, entry in tables(table, "parts", path).items()
     }
     datasets = typed(table, "data", dict, path, {})
     refuse_unknown(datasets, set(DATASETS), path)
@@ -107,6 +112,15 @@ def read(root: Path, code: Code, draft: bool = False) -> Site:
         datasets,
         list(parts.values()),
         sorted(sections, key=lambda each: each.order),
+    )
+
+
+def part_of(name: str, entry: dict[str, object], root: Path, model: str | None) -> Part:
+    path = root / "content" / "site.toml"
+    named = typed(entry, "model", str, path, "")
+    cascade = find_model(model or named, root) if named else None
+    return Part(
+        name, typed(entry, "title", str, path), typed(entry, "text", str, path, ""), cascade
     )
 
 
@@ -173,6 +187,7 @@ def section(
         [networks[each] for each in wanted],
         typed(table, "seed", int, path, seed),
         body,
+        parts[part].model,
     )
 
 

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from generators.errors import AuthorError
 from generators.streams import stream
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
+
+    from generators.diffusion.cascade import Cascade
 
     Image: TypeAlias = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64]
 
@@ -47,9 +50,20 @@ def epoch_file(epoch: int) -> str:
     return f"epoch-{epoch:04d}.safetensors"
 
 
+def no_cascade() -> "Cascade":
+    """Stand for the cascade of a part without one.
+
+    Raises: AuthorError.
+    """
+    raise AuthorError("content/site.toml: the section's part has no model, expected one")
+
+
 @dataclass(frozen=True)
 class Context:
-    """What an experiment may use beside its parameters."""
+    """What an experiment may use beside its parameters.
+
+    `cascade` gives the cascade of the section's part, loaded on its first use.
+    """
 
     section: str
     seed: int
@@ -58,6 +72,7 @@ class Context:
     dataset: Callable[[str], Path]
     networks: Mapping[str, Trained]
     progress: Progress
+    cascade: "Callable[[], Cascade]" = no_cascade
 
     def stream(self, figure: str) -> int:
         """Return the seed of the random stream that belongs to one figure of this section."""

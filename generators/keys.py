@@ -9,6 +9,12 @@ from generators.content import Network, Section
 from generators.files import digest
 
 FORMAT = "1"
+CASCADE = (
+    ("generators.diffusion.cascade", "Cascade"),
+    ("generators.diffusion.loading", "load_stage"),
+    ("generators.diffusion.text", "encode"),
+)
+"""What a cascade computes with; how it is found and fetched is no part of a key."""
 
 
 class Key(NamedTuple):
@@ -44,6 +50,10 @@ def experiment_key(code: Code, section: Section) -> Key:
     for network in section.networks:
         for name, value in network_key(code, network).parts.items():
             parts[f"network {network.name}: {name}"] = value
+    if section.model:
+        parts |= section.model.identity
+        for module, name in CASCADE:
+            parts |= code_parts(code, module, name)
     return keyed(parts)
 
 

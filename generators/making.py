@@ -7,9 +7,10 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from filelock import FileLock
 
@@ -17,9 +18,10 @@ from generators import machine
 from generators.content import Network, Section
 from generators.datasets import find
 from generators.drawing import draw
-from generators.figure import Context, Number, Output, Progress, Trained
+from generators.figure import Context, Number, Output, Progress, Trained, no_cascade
 from generators.files import digest, write
 from generators.keys import network_key
+from generators.models import Model
 from generators.networks import Run
 from generators.project import Project, Status
 from generators.results import pack, unpack
@@ -35,6 +37,9 @@ from generators.store import (
     read_sealed,
     write_sealed,
 )
+
+if TYPE_CHECKING:
+    from generators.diffusion.cascade import Cascade
 
 KEPT = 1_000_000
 RESULTS = "results.safetensors"
@@ -57,6 +62,7 @@ class Maker:
     def __init__(self, project: Project, device: str | None, threads: int):
         self.project = project
         self.device = machine.choose_device(device)
+        self.cascades: dict[str, Cascade] = {}
         machine.prepare(threads)
 
     def make(self, status: Status, progress: Progress, force: bool = False) -> Record:
@@ -145,6 +151,7 @@ class Maker:
             self.dataset,
             {name: self.trained(record) for name, record in records.items()},
             self.progress,
+            partial(self.cascade, section.model) if section.model else no_cascade,
         )
         started = time.monotonic()
         results = module.experiment(context, parameters)
@@ -229,6 +236,14 @@ class Maker:
 
     def trained(self, record: NetworkRecord) -> Trained:
         return Trained(self.network_folder(record["key"]), record["epochs"])
+
+    def cascade(self, model: Model) -> "Cascade":
+        """Return a cascade; it is loaded once per build."""
+        from generators.diffusion.loading import open_cascade
+
+        if model.name not in self.cascades:
+            self.cascades[model.name] = open_cascade(model, self.device)
+        return self.cascades[model.name]
 
     def dataset(self, name: str) -> Path:
         return find(name, self.project.site.datasets.get(name, ""))

@@ -58,13 +58,16 @@ class Status(NamedTuple):
         return self.record is None or self.record["experiment"]["key"] != self.experiment.digest
 
 
-def open_project(root: Path, out: Path | None, draft: bool) -> Project:
-    """Read a checkout's content; a draft has a site and a cache of its own."""
+def open_project(root: Path, out: Path | None, draft: bool, model: str | None = None) -> Project:
+    """Read a checkout's content; a draft has a site and a cache of its own.
+
+    `model` takes the place of the model of every part that has one.
+    """
     cache = root / ".cache"
     if draft:
         cache = cache / "draft"
     code = Code(root, cache / "definitions.json")
-    site = read(root, code, draft)
+    site = read(root, code, draft, model)
     default = cache / "site" if draft else root / "site"
     return Project(root, out or default, cache, site, code, draft)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from cascades import small_cascade, unet
 from diffusers import (
     DDPMScheduler,
     IFPipeline,
@@ -12,53 +13,25 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from oracles import images, schedule
-from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor
-from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
+from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
 from generators.diffusion.batching import Told
-from generators.diffusion.cascade import Stage, encode, enlarged, load_stage, noise_of
+from generators.diffusion.cascade import Stage, enlarged, noise_of
 from generators.diffusion.estimators import guided
+from generators.diffusion.loading import load_stage, open_cascade
 from generators.diffusion.sampling import denoise, generators_of, last, unit_noise
-from generators.diffusion.schedule import counted, schedule_of
-from generators.diffusion.scheduler_config import read_config
+from generators.diffusion.schedule import counted
+from generators.diffusion.text import encode
 from generators.errors import AuthorError
+from generators.models import find_model
 
 CPU = torch.device("cpu")
-SCHEDULER = {
-    "beta_schedule": "squaredcos_cap_v2", "variance_type": "learned_range", "thresholding": True,
-    "dynamic_thresholding_ratio": 0.95, "sample_max_value": 1.5,
-}  # fmt: skip
-
-
-def unet(stage: int) -> UNet2DConditionModel:
-    """DeepFloyd's network in small: 8 × 8 pixels for stage 1, 16 × 16 for stage 2."""
-    torch.manual_seed(stage)
-    second = {"class_embed_type": "timestep", "time_embedding_act_fn": "gelu"} if stage == 2 else {}
-    return UNet2DConditionModel(
-        sample_size=8 * stage, layers_per_block=1, block_out_channels=(32, 64),
-        down_block_types=("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
-        mid_block_type="UNetMidBlock2DSimpleCrossAttn",
-        up_block_types=("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
-        in_channels=3 * stage, out_channels=6, cross_attention_dim=32, encoder_hid_dim=16,
-        attention_head_dim=8, addition_embed_type="text", addition_embed_type_num_heads=2,
-        cross_attention_norm="group_norm", resnet_time_scale_shift="scale_shift", act_fn="gelu",
-        **second,
-    ).eval()  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=["epsilon", "v_prediction"])
 def cascade(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cascade")
-    state = torch.random.get_rng_state()
-    for stage in (1, 2):
-        unet(stage).save_pretrained(folder / str(stage) / "unet")
-        scheduler = DDPMScheduler(1000, prediction_type=request.param, **SCHEDULER)
-        scheduler.save_pretrained(folder / str(stage) / "scheduler")
-    noising = DDPMScheduler(1000, beta_schedule="squaredcos_cap_v2")
-    noising.save_pretrained(folder / "2" / "image_noising_scheduler")
-    torch.random.set_rng_state(state)
-    return folder
+    return small_cascade(tmp_path_factory.mktemp("cascade"), 8, request.param)
 
 
 @pytest.fixture
@@ -78,13 +51,13 @@ def parts(folder: Path) -> dict[str, object]:
 
 def test_stage_one_samples_as_diffusers_does(cascade: Path, text: tuple[Tensor, Tensor]) -> None:
     prompts, nothing = text
-    pipeline = IFPipeline(**parts(cascade / "1"))
+    pipeline = IFPipeline(**parts(cascade / "stage_1"))
     pipeline.set_progress_bar_config(disable=True)
     theirs = pipeline(
         prompt_embeds=prompts, negative_prompt_embeds=nothing.expand_as(prompts),
         num_inference_steps=6, guidance_scale=7, generator=generators_of(1, 2), output_type="pt",
     ).images  # fmt: skip
-    stage, generators = load_stage(cascade / "1", 1, CPU), generators_of(1, 2)
+    stage, generators = load_stage(cascade / "stage_1", 1, CPU), generators_of(1, 2)
     estimate = guided(Told(stage, (prompts,)), Told(stage, (nothing,)), 7)
     steps = denoise(
         unit_noise(generators, images(2, stage.size)), estimate, stage.schedule, counted(1000, 6),
@@ -96,25 +69,26 @@ def test_stage_one_samples_as_diffusers_does(cascade: Path, text: tuple[Tensor, 
 def test_stage_two_enlarges_as_diffusers_does(cascade: Path, text: tuple[Tensor, Tensor]) -> None:
     prompts, nothing = text
     small = images(2, 8, seed=6).clamp(-1, 1)
-    noising = DDPMScheduler.from_pretrained(cascade / "2" / "image_noising_scheduler")
-    pipeline = IFSuperResolutionPipeline(**parts(cascade / "2"), image_noising_scheduler=noising)
+    noising = DDPMScheduler.from_pretrained(cascade / "stage_2" / "image_noising_scheduler")
+    pipeline = IFSuperResolutionPipeline(
+        **parts(cascade / "stage_2"), image_noising_scheduler=noising
+    )
     pipeline.set_progress_bar_config(disable=True)
     theirs = pipeline(
         prompt_embeds=prompts, negative_prompt_embeds=nothing.expand_as(prompts), image=small,
         num_inference_steps=5, guidance_scale=4, noise_level=250, generator=generators_of(1, 2),
         output_type="pt",
     ).images  # fmt: skip
-    stage, generators = load_stage(cascade / "2", 2, CPU), generators_of(1, 2)
-    noising = schedule_of(read_config(cascade / "2/image_noising_scheduler/scheduler_config.json"))
+    stage, generators = load_stage(cascade / "stage_2", 2, CPU), generators_of(1, 2)
     x_t = unit_noise(generators, images(2, stage.size))
-    given = enlarged(small, stage, noising, 250, generators)
+    given = enlarged(small, stage, 250, generators)
     estimate = guided(Told(stage, (prompts, *given)), Told(stage, (nothing, *given)), 4)
     steps = denoise(x_t, estimate, stage.schedule, counted(1000, 5), generators=generators)
     assert torch.allclose(last(steps).x_t, theirs, atol=1e-4)
 
 
 def test_the_noise_of_either_prediction_leads_back_to_the_image(cascade: Path) -> None:
-    noises = load_stage(cascade / "1", 1, CPU).schedule
+    noises = load_stage(cascade / "stage_1", 1, CPU).schedule
     x_0, noise, spread = images(2), images(2, seed=1), images(2, seed=2)
     x_t = noises.add_noise(x_0, 400, noise)
     kind = noises.config.prediction_type
@@ -129,7 +103,7 @@ def test_the_noise_of_either_prediction_leads_back_to_the_image(cascade: Path) -
 
 def test_a_stage_says_its_size_and_is_not_in_training(cascade: Path) -> None:
     for number in (1, 2):
-        stage = load_stage(cascade / str(number), number, CPU)
+        stage = load_stage(cascade / f"stage_{number}", number, CPU)
         assert stage.size == 8 * number
         assert not stage.unet.training
 
@@ -138,11 +112,11 @@ def test_the_wrong_stage_is_refused_by_name(cascade: Path, tmp_path: Path) -> No
     with pytest.raises(
         ValueError, match="takes 6 channels, expected 3 for stage 1: this is the oth"
     ):
-        load_stage(cascade / "2", 1, CPU)
+        load_stage(cascade / "stage_2", 1, CPU)
     with pytest.raises(
         ValueError, match="takes 3 channels, expected 6 for stage 2: this is the oth"
     ):
-        load_stage(cascade / "1", 2, CPU)
+        load_stage(cascade / "stage_1", 2, CPU)
     with pytest.raises(AuthorError, match=r"found no unet/config.json, expected a cascade"):
         load_stage(tmp_path, 1, CPU)
     for part in ("unet/config.json", "scheduler/scheduler_config.json"):
@@ -153,35 +127,35 @@ def test_the_wrong_stage_is_refused_by_name(cascade: Path, tmp_path: Path) -> No
 
 
 def test_the_spread_of_a_fixed_variance_is_passed_over(text: tuple[Tensor, Tensor]) -> None:
-    stage = Stage(unet(1), schedule("fixed_small"), 8)
+    stage = Stage(unet(1, 8), schedule("fixed_small"), 8, CPU)
     with torch.no_grad():
         assert stage(images(1, 8), 500, text[1]).spread is None
 
 
-def test_prompts_are_encoded_as_diffusers_does(tmp_path: Path) -> None:
-    words = ["<pad>", "</s>", "<unk>", "a", "photo", "of", "dog"]
-    tokenizer = Tokenizer(models.WordLevel(dict(zip(words, range(7), strict=True)), "<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
-    ).save_pretrained(tmp_path / "tokenizer")
-    encoder = T5EncoderModel(
-        T5Config(vocab_size=7, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)
-    )
-    encoder.save_pretrained(tmp_path / "text_encoder")
-    ours = encode(["A photo of a DOG ", ""], tmp_path, CPU)
+def test_prompts_are_encoded_as_diffusers_does(cascade: Path) -> None:
+    folder = cascade / "stage_1"
+    ours = encode(["A photo of a DOG ", ""], folder, CPU)
     assert ours.shape == (2, 77, 16)
-    pipeline = IFPipeline(**(parts_without_unet() | {
-        "tokenizer": PreTrainedTokenizerFast.from_pretrained(tmp_path / "tokenizer"),
-        "text_encoder": T5EncoderModel.from_pretrained(tmp_path / "text_encoder").eval(),
+    pipeline = IFPipeline(**(dict.fromkeys(("unet", "scheduler", "safety_checker")) | {
+        "feature_extractor": None, "watermarker": None, "requires_safety_checker": False,
+        "tokenizer": PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer"),
+        "text_encoder": T5EncoderModel.from_pretrained(folder / "text_encoder").eval(),
     }))  # fmt: skip
     with torch.no_grad():
         prompt, nothing = pipeline.encode_prompt(" a photo of a dog")
     assert torch.allclose(ours, torch.cat([prompt, nothing]), atol=1e-6)
+    assert not torch.allclose(ours[0], encode(["a photo of a cat"], folder, CPU)[0], atol=1e-2)
 
 
-def parts_without_unet() -> dict[str, object]:
-    return {
-        "unet": None, "scheduler": None, "safety_checker": None, "feature_extractor": None,
-        "watermarker": None, "requires_safety_checker": False,
-    }  # fmt: skip
+def test_a_cascade_samples_and_enlarges_by_the_words(cascade: Path) -> None:
+    model = find_model(str(cascade), Path("/"))
+    opened = open_cascade(model, CPU)
+    prompts = ["a dog", "a ship"]
+    x_t, generators = opened.noise(generators_of(1, 2)), generators_of(2, 2)
+    estimate, noises = opened.guided(prompts, 7), opened.stage(1).schedule
+    small = last(denoise(x_t, estimate, noises, counted(1000, 3), generators=generators)).x_t
+    large = opened.upsampled(small, prompts, generators_of(3, 2), steps=2)
+    assert small.shape == (2, 3, 8, 8)
+    assert large.shape == (2, 3, 16, 16)
+    alone = opened.upsampled(small[1:], prompts[1:], generators_of(3, 2)[1:], steps=2)
+    assert torch.allclose(alone, large[1:], atol=1e-5), "an image is its own"

@@ -1,4 +1,4 @@
-"""One adapter for every cascade in the layout of diffusers' DeepFloyd IF pipelines, in folders.
+"""A cascade for its users: prompts in, estimators, noise and enlarged images out.
 
     stage 1: unet (3 channels in), scheduler, text_encoder, tokenizer
     stage 2: unet (6 channels in, noise level as class), scheduler, image_noising_scheduler
@@ -7,37 +7,46 @@ Sizes are read from the configs. A stage is a `Network`: stage 1 is told (text,)
 (text, *enlarged), where text is (B or 1, 77, C).
 """
 
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal, TypeAlias
 
 import torch
-from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
-from transformers import AutoTokenizer, T5EncoderModel
 
-from generators.diffusion.sampling import Generators, Noise, unit_noise
-from generators.diffusion.schedule import Schedule, schedule_of
-from generators.diffusion.scheduler_config import read_config
-from generators.errors import AuthorError
+from generators.diffusion.batching import Told
+from generators.diffusion.estimators import guided
+from generators.diffusion.sampling import (
+    Estimator,
+    Generators,
+    Noise,
+    denoise,
+    last,
+    unit_noise,
+)
+from generators.diffusion.schedule import Schedule, counted
 
-TOKENS = 77
-CHANNELS = {1: 3, 2: 6}
+Number: TypeAlias = Literal[1, 2]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A UNet, the schedule it was trained with, and the height and width of its images."""
+    """A UNet, the schedule it was trained with, and the height and width of its images.
+
+    `noising` is the schedule by which stage 2 noises the small images that it enlarges.
+    """
 
     unet: nn.Module
     schedule: Schedule
     size: int
+    device: torch.device
+    noising: Schedule | None = None
 
-    def __call__(self, x_t: Tensor, t: int, text: Tensor, *enlarged: Tensor) -> Noise:
+    def __call__(self, x_t: Tensor, t: int, *conditions: Tensor) -> Noise:
         """Return the noise in x_t (N, 3, H, W); see `enlarged` for what stage 2 is told."""
+        text, *enlarged = conditions
         low, level = enlarged or (x_t[:, :0], None)
         given = torch.cat([x_t, low.to(x_t)], dim=1).to(next(self.unet.parameters()).dtype)
         (output,) = self.unet(given, t, text.to(given), level, return_dict=False)
@@ -57,51 +66,82 @@ def noise_of(output: Tensor, x_t: Tensor, t: int, schedule: Schedule) -> Noise:
     return Noise(mean, spread if schedule.spread is None else None)
 
 
-def load_stage(folder: Path, number: int, device: torch.device) -> Stage:
-    """Read stage 1 or 2 from its folder, ready to be asked, in float32.
-
-    Raises: AuthorError naming the folder when it is no such stage or lacks a part.
-    """
-    for part in ("unet/config.json", "scheduler/scheduler_config.json"):
-        if not (folder / part).is_file():
-            raise AuthorError(f"{folder}: found no {part}, expected a cascade in diffusers' layout")
-    config = json.loads((folder / "unet" / "config.json").read_text())
-    found = config.get("in_channels")
-    if found != CHANNELS[number]:
-        other = "the other stage" if found in CHANNELS.values() else "no stage of a cascade"
-        expected = f"{CHANNELS[number]} for stage {number}: this is {other}"
-        raise AuthorError(f"{folder}: the UNet takes {found} channels, expected {expected}")
-    schedule = schedule_of(read_config(folder / "scheduler" / "scheduler_config.json"))
-    unet: nn.Module = UNet2DConditionModel.from_pretrained(folder / "unet")  # type: ignore
-    return Stage(unet.eval().to(device), schedule, config["sample_size"])
-
-
 def enlarged(
-    image: Tensor, stage: Stage, noising: Schedule, level: int, generators: Generators
+    image: Tensor, stage: Stage, level: int, generators: Generators
 ) -> tuple[Tensor, Tensor]:
     """Return what stage 2 is told of small images (B, 3, h, w): them, enlarged and noised, and how.
 
-    Bilinear with aligned corners, then x_level of `noising` (Ho et al. 2022, Cascaded Diffusion
-    Models); (B, 3, H, W) and the level (1,).
+    Bilinear with aligned corners, then x_level of the stage's `noising` (Ho et al. 2022, Cascaded
+    Diffusion Models); (B, 3, H, W) and the level (1,).
     """
+    assert stage.noising is not None, "only stage 2 enlarges"
     size = (stage.size, stage.size)
     large = interpolate(image, size, mode="bilinear", align_corners=True)
-    noisy = noising.add_noise(large, level, unit_noise(generators, large))
+    noisy = stage.noising.add_noise(large, level, unit_noise(generators, large))
     return noisy, torch.tensor([level], device=image.device)
 
 
-def encode(prompts: Sequence[str], folder: Path, device: torch.device) -> Tensor:
-    """Return the embeddings (N, 77, C) of prompts by the text encoder in a stage 1 folder.
+class Cascade:
+    """Both stages and the words they understand; each part is loaded on first use.
 
-    Lower case, stripped, nothing else cleaned; padded positions are part of the embedding. The
-    encoder is read for this call and dropped after it: it may be larger than both stages.
+    `name` is for captions. `embed` turns prompts into embeddings (N, 77, C) on the CPU.
     """
-    tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
-    encoder: nn.Module = T5EncoderModel.from_pretrained(folder / "text_encoder")
-    words = [prompt.lower().strip() for prompt in prompts]
-    tokens = tokenizer(
-        words, padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt"
-    ).to(device)
-    with torch.inference_mode():
-        hidden = encoder.eval().to(device)(tokens.input_ids, tokens.attention_mask)[0]
-    return torch.as_tensor(hidden).clone()
+
+    def __init__(
+        self,
+        name: str,
+        load: Callable[[Number], Stage],
+        embed: Callable[[Sequence[str]], Tensor],
+    ) -> None:
+        self.name = name
+        self.load = load
+        self.embed = embed
+        self.stages: dict[Number, Stage] = {}
+
+    def stage(self, number: Number) -> Stage:
+        """Return stage 1, which makes images, or stage 2, which enlarges them."""
+        if number not in self.stages:
+            self.stages[number] = self.load(number)
+        return self.stages[number]
+
+    def told(self, prompts: Sequence[str]) -> Told:
+        """Return stage 1 told one prompt for each image, or one for all of them."""
+        stage = self.stage(1)
+        return Told(stage, (self.embed(prompts).to(stage.device),))
+
+    def guided(self, prompts: Sequence[str], scale: float) -> Estimator:
+        """Return stage 1 guided away from the empty prompt; a scale of 1 asks nothing of it."""
+        if scale == 1:
+            return self.told(prompts)
+        return guided(self.told(prompts), self.told([""]), scale)
+
+    def noise(self, generators: Generators) -> Tensor:
+        """Return unit noise (B, 3, size, size) for stage 1, one image from each generator."""
+        stage = self.stage(1)
+        return unit_noise(generators, torch.empty(0, 3, stage.size, stage.size).to(stage.device))
+
+    def upsampled(
+        self,
+        images: Tensor,
+        prompts: Sequence[str],
+        generators: Generators,
+        *,
+        steps: int = 30,
+        scale: float = 4.0,
+        noise_level: int = 250,
+    ) -> Tensor:
+        """Return images (B, 3, h, w) in [-1, 1], enlarged by stage 2 to (B, 3, H, W).
+
+        What is random is drawn in the order in which diffusers draws it: x_T, then the noise of
+        the small image, then that of the steps.
+        """
+        stage = self.stage(2)
+        images = images.to(stage.device, torch.float32)
+        x_t = unit_noise(generators, torch.empty(0, 3, stage.size, stage.size).to(images))
+        given = enlarged(images, stage, noise_level, generators)
+        text, nothing = self.embed(prompts).to(images), self.embed([""]).to(images)
+        estimate: Estimator = Told(stage, (text, *given))
+        if scale != 1:
+            estimate = guided(estimate, Told(stage, (nothing, *given)), scale)
+        times = counted(stage.schedule.config.num_train_timesteps, steps)
+        return last(denoise(x_t, estimate, stage.schedule, times, generators=generators)).x_t

@@ -1,0 +1,117 @@
+"""Which cascade a part's sections use: its name, its place in the keys, one load per build."""
+
+from pathlib import Path
+
+import pytest
+from cascades import small_cascade
+from conftest import Small
+
+import build
+from generators.errors import AuthorError
+from generators.models import find_model
+
+SECTION = """+++
+title = "Told"
+part = "a"
+number = "1"
+generator = "tiny.told"
++++
+![](figure:sample)
+"""
+
+MODULE = """
+from dataclasses import dataclass
+
+import numpy as np
+
+from generators.figure import Panels
+
+
+@dataclass(frozen=True)
+class Parameters:
+    prompt: str = "a dog"
+
+
+@dataclass(frozen=True)
+class Results:
+    images: np.ndarray
+
+
+def experiment(context, parameters):
+    from generators.diffusion.pictures import to_bytes
+    from generators.diffusion.sampling import denoise, generators_of, last
+    from generators.diffusion.schedule import strided
+
+    cascade = context.cascade()
+    generators = generators_of(context.stream("sample"), 2)
+    schedule = cascade.stage(1).schedule
+    steps = denoise(
+        cascade.noise(generators), cascade.guided([parameters.prompt], 7.0), schedule,
+        strided(1000, 400), generators=generators,
+    )
+    return Results(to_bytes(last(steps).x_t))
+
+
+def figures(results, parameters):
+    yield Panels("sample", "A sample.", "Noise.", [list(results.images)])
+"""
+
+
+@pytest.fixture
+def told(small: Small) -> Small:
+    small.edit(
+        "content/site.toml", "[networks", '[parts.a]\ntitle = "A"\nmodel = "model"\n[networks'
+    )
+    (small.root / "content" / "a1-told.md").write_text(SECTION)
+    (small.tiny / "told.py").write_text(MODULE)
+    small_cascade(small.root / "model", 16)
+    return small
+
+
+def test_a_section_runs_on_the_cascade_of_its_part(told: Small) -> None:
+    assert build.main(["told"], told.root) == 0
+    assert (told.root / "site" / "told" / "sample.png").is_file()
+    assert build.main(["told", "--dry-run"], told.root) == 0
+
+
+def test_another_cascade_is_another_key(told: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    before = told.keys("told"), told.keys("plain")
+    config = told.root / "model" / "stage_2" / "unet" / "config.json"
+    config.write_text(config.read_text() + " ")
+    assert told.keys("told") != before[0]
+    assert told.keys("plain") == before[1], "its part has none"
+
+
+def test_a_model_that_is_not_there_is_one_line_for_the_section_that_needs_it(
+    told: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert build.main(["told", "plain", "--model", "mini-if"], told.root) == 1
+    output = capsys.readouterr().out
+    assert "model mini-if: found no folder" in output
+    assert (told.root / "site" / "plain" / "moving.gif").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("DeepFloyd/IF-I-XL-v1.0", ("DeepFloyd/IF-I-XL-v1.0", "DeepFloyd/IF-II-L-v1.0")),
+        ("DeepFloyd/IF-I-M-v1.0", ("DeepFloyd/IF-I-M-v1.0", "DeepFloyd/IF-II-M-v1.0")),
+        ("a/one, b/two", ("a/one", "b/two")),
+    ],
+)
+def test_names_mean_stages(name: str, stages: tuple[str, str], tmp_path: Path) -> None:
+    assert find_model(name, tmp_path).stages == stages
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "expected mini-if, a folder, a Hub id"),
+        ("a/one, b/two, c/three", "expected mini-if, a folder"),
+        ("nowhere", "'nowhere': no folder and none of DeepFloyd's stages 1"),
+        ("a/one, ../x", "'../x' is neither a folder nor a Hub id"),
+    ],
+)
+def test_names_that_mean_nothing_are_refused(name: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(AuthorError, match=message):
+        find_model(name, tmp_path)
