@@ -40,8 +40,8 @@ class Drawing:
     def fade(self, top: Colour, bottom: Colour, until: float = 1.0) -> None:
         """Colour the rows from the upper edge to `until`, from `top` to `bottom`."""
         ramp = Image.linear_gradient("L").resize((self.size, max(1, round(until * self.size))))
-        plain = [Image.new("RGBA", ramp.size, colour) for colour in (bottom, top)]
-        self.image.paste(Image.composite(*plain, ramp), (0, 0))
+        high, low = (Image.new("RGBA", ramp.size, colour) for colour in (top, bottom))
+        self.image.paste(Image.composite(low, high, ramp), (0, 0))
 
     def place(self, sprite: Image.Image, x: float, y: float, height: float) -> None:
         """Put a sprite with its foot at (x, y), as tall as a part of the side."""

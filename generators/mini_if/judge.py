@@ -1,7 +1,7 @@
-"""The judge: says how well a picture fits a text, by a network that shares nothing with the model.
+"""The judge: says how well a picture fits a text, by a network apart from the model.
 
-Trained contrastively (Radford et al. 2021, CLIP) on scenes of another seed, under noise and blur, so
-that it can be asked about pictures that a sampler made.
+Trained contrastively (Radford et al. 2021, CLIP) on scenes of another seed, under noise and blur,
+so that it can be asked about pictures that a sampler made.
 """
 
 import json

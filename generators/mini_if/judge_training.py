@@ -101,7 +101,8 @@ def loss_of(
     cosines = judge.see(pictures) @ judge.read([each.text for each in claims]).T
     logits = cosines * judge.log_scale.clamp(max=4.6).exp()
     hidden = logits.masked_fill(~true, -torch.inf)
-    return sum((logits.logsumexp(axis) - hidden.logsumexp(axis)).mean() / 2 for axis in (0, 1))  # type: ignore[return-value]
+    losses = [(logits.logsumexp(axis) - hidden.logsumexp(axis)).mean() for axis in (0, 1)]
+    return torch.stack(losses).mean()
 
 
 def train(pictures: int, path: Path) -> None:
@@ -116,10 +117,10 @@ def train(pictures: int, path: Path) -> None:
     for number, (batch, scenes) in enumerate(batches(pictures), start=1):
         loss = loss_of(judge, disturbed(batch, generator), scenes, random)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         schedule.step()
-        total += float(loss)
+        total += loss.item()
         if number % 50 == 0 or number == updates:
             minutes = (time.monotonic() - started) / 60
             print(
@@ -131,13 +132,13 @@ def train(pictures: int, path: Path) -> None:
 
 def accuracy(judge: Judge, count: int, seed: int = 7) -> float:
     """Return how often the concept of a fresh rendering of one object or view is named right."""
-    scenes = [scene for scene in (compose(seed, number) for number in range(2 * count))]
+    scenes = [compose(seed, number) for number in range(2 * count)]
     scenes = [scene for scene in scenes if len(scene.concepts) == 1][:count]
     pictures = torch.from_numpy(np.stack([render(scene, SIDE) for scene in scenes]))
     prompts = [phrases(name)[0] for name in CORE]
     found = judge.similarities(pictures.permute(0, 3, 1, 2) / 127.5 - 1, prompts).argmax(1)
     right = [CORE[index] == scene.concepts[0] for index, scene in zip(found, scenes, strict=True)]
-    return sum(right) / len(right)
+    return float(np.mean(right))
 
 
 def main() -> None:

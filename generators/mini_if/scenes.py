@@ -13,9 +13,10 @@ from generators.files import digest
 from generators.mini_if import backgrounds
 from generators.mini_if.concepts import CORE, EXERCISE, OBJECTS, VIEWS, phrases
 from generators.mini_if.drawn import Drawing
-from generators.mini_if.styles import STYLES
+from generators.mini_if.styles import STYLES, to_array, to_image
 
 Bytes = NDArray[np.uint8]
+Places = tuple[tuple[float, float], ...]
 SHARES = {"photo": 0.42, "oil painting": 0.24, "lithograph": 0.12, "pencil sketch": 0.11}
 """How often each style is used; watercolour is the rest."""
 HELD_OUT = 0.05
@@ -35,7 +36,7 @@ class Composition(NamedTuple):
     concepts: tuple[str, ...]
     style: str
     background: str
-    places: tuple[tuple[float, float], ...]
+    places: Places
     seed: int
 
 
@@ -70,7 +71,8 @@ def composed(random: Random, concepts: Sequence[str], weights: Sequence[float]) 
         caption = f"{opening} {random.choice(phrases(name))}".strip()
         return Composition(maybe_plain(caption, style, random), (name,), style, "own", (), seed)
     background, words = ground(random)
-    chosen, places = [name], (place(random),)
+    chosen: list[str] = [name]
+    places: Places = (place(random),)
     phrase = random.choice(phrases(name))
     if random.random() < 0.2:
         relation, places = random.choice(BESIDE)
@@ -110,10 +112,10 @@ def render(composition: Composition, size: int) -> Bytes:
     """Return the picture (size, size, 3) of a composition, drawn at twice its size."""
     random = Random(composition.seed)
     image = drawn(composition, random, 2 * size)
-    picture = np.asarray(image.convert("RGB"), np.float32) / 255
+    picture = to_array(image.convert("RGB"))
     style = STYLES[composition.style][0]
     styled = style(picture, np.random.default_rng(composition.seed))
-    return np.asarray(Image.fromarray((styled * 255 + 0.5).astype(np.uint8)).reduce(2))
+    return np.asarray(to_image(styled).reduce(2))
 
 
 def drawn(composition: Composition, random: Random, size: int) -> Image.Image:

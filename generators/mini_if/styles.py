@@ -38,7 +38,7 @@ def oil_painting(picture: Picture, random: np.random.Generator) -> Picture:
     strokes = np.concatenate([places - reach, places + reach], 1)
     for stroke, colour in zip(strokes.tolist(), colours.tolist(), strict=True):
         pen.line(stroke, fill=tuple(colour), width=max(2, size // 32))
-    return 0.65 * to_array(canvas) + 0.35 * picture
+    return np.asarray(0.65 * to_array(canvas) + 0.35 * picture, np.float32)
 
 
 def lithograph(picture: Picture, random: np.random.Generator) -> Picture:
@@ -51,7 +51,7 @@ def lithograph(picture: Picture, random: np.random.Generator) -> Picture:
     hatching = 0.5 + 0.5 * np.sin((x + y) * 62)
     ink = np.clip((0.3 + 0.35 * hatching - grey) * 3.2 + 0.35, 0, 1)
     grain = random.normal(0, 0.03, (size, size)).astype(np.float32)
-    return printed(np.clip(ink * 0.92 + grain, 0, 1), (34, 30, 32), (240, 230, 206))
+    return printed(ink * 0.92 + grain, (34, 30, 32), (240, 230, 206))
 
 
 def pencil_sketch(picture: Picture, random: np.random.Generator) -> Picture:
@@ -63,9 +63,7 @@ def pencil_sketch(picture: Picture, random: np.random.Generator) -> Picture:
     lines = np.clip((edges + across) * size / 9, 0, 1)
     grain = random.normal(0, 0.04, (size, size)).astype(np.float32)
     shade = 0.42 * (1 - grey) ** 1.5
-    return printed(
-        np.clip(np.maximum(lines * 0.85, shade) + grain, 0, 1), (56, 56, 62), (252, 252, 250)
-    )
+    return printed(np.maximum(lines * 0.85, shade) + grain, (56, 56, 62), (252, 252, 250))
 
 
 def watercolour(picture: Picture, random: np.random.Generator) -> Picture:
@@ -80,7 +78,7 @@ def watercolour(picture: Picture, random: np.random.Generator) -> Picture:
     paper = np.clip((np.maximum(np.abs(x), np.abs(y)) + 0.12 * wash - 0.86) * 8, 0, 1)
     paint = 1 - (1 - smooth) * (0.68 + 0.12 * wash[..., None]) - 0.6 * pooled
     paint = np.clip(paint, 0, 1)
-    return np.clip(paint + (0.985 - paint) * paper[..., None], 0, 1)
+    return np.asarray(paint + (0.985 - paint) * paper[..., None], np.float32)
 
 
 def grid(size: int) -> tuple[Picture, Picture]:
@@ -90,7 +88,7 @@ def grid(size: int) -> tuple[Picture, Picture]:
 
 
 def lightness(picture: Picture) -> Picture:
-    return picture @ np.array([0.299, 0.587, 0.114], np.float32)
+    return np.asarray(picture @ np.array([0.299, 0.587, 0.114], np.float32))
 
 
 def blurred(grey: Picture, radius: float) -> Picture:
@@ -101,11 +99,12 @@ def blurred(grey: Picture, radius: float) -> Picture:
 def printed(ink: Picture, dark: Colour, paper: Colour) -> Picture:
     """Lay ink (S, S) in [0, 1] of one colour on paper of another."""
     bright = np.array(paper, np.float32) / 255
-    return bright + ink[..., None] * (np.array(dark, np.float32) / 255 - bright)
+    covered = np.clip(ink, 0, 1)[..., None]
+    return np.asarray(bright + covered * (np.array(dark, np.float32) / 255 - bright), np.float32)
 
 
 def to_image(picture: Picture) -> Image.Image:
-    return Image.fromarray((picture * 255).astype(np.uint8))
+    return Image.fromarray((picture * 255 + 0.5).astype(np.uint8))
 
 
 def to_array(image: Image.Image) -> Picture:
