@@ -1,0 +1,115 @@
+"""What the stages learn from: scene number n, its words, its time and its noise."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerFast
+
+from generators.diffusion.text import TOKENS
+from generators.diffusion.schedule import Schedule
+from generators.mini_if.concepts import CORE
+from generators.mini_if.recipe import CROP, LARGE, SMALL
+from generators.mini_if.scenes import Composition, compose, render
+from generators.streams import stream
+
+CROPS = 4
+"""How many crops stage 2 sees of one picture: drawing it takes as long as learning from one."""
+GOLDEN = (5**0.5 - 1) / 2
+DEEPEST = 400
+"""Stage 2 learns on small pictures noised up to this time."""
+
+
+class Example(NamedTuple):
+    """A clean image x (3, H, W) in [-1, 1] at time t with noise ε (3, H, W), told as tokens (77,).
+
+    `low` (3, H, W) and `level` () are what stage 2 is told besides; stage 1 has low (0, H, W).
+    """
+
+    x: Tensor
+    noise: Tensor
+    t: Tensor
+    tokens: Tensor
+    low: Tensor
+    level: Tensor
+
+
+@dataclass(frozen=True)
+class Examples(Dataset[Example]):
+    """An endless sequence: example n is a function of the seed and n, whoever asks, whenever.
+
+    So a resumed training sees what it would have seen, and two processes see what one would.
+    `dropped` is the share of captions that are withheld, for guidance.
+    """
+
+    seed: int
+    stage: int
+    tokenizer: PreTrainedTokenizerFast
+    dropped: float
+    noising: Schedule
+
+    def __getitem__(self, number: int) -> Example:
+        generator = torch.Generator().manual_seed(stream(self.seed, "example", number))
+        scene = compose(self.seed, number if self.stage == 1 else number // CROPS, CORE)
+        is_dropped = torch.rand((), generator=generator).item() < self.dropped
+        tokens = tokens_of(self.tokenizer, ["" if is_dropped else scene.caption])[0]
+        x, low, level = self.seen(scene, generator)
+        noise = torch.randn(x.shape, generator=generator)
+        return Example(x, noise, time_of(number), tokens, low, level)
+
+    def seen(self, scene: Composition, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        if self.stage == 1:
+            x = scaled(torch.tensor(render(scene, SMALL)))
+            return x, x[:0], torch.zeros(())
+        x, large = pair(scene)
+        level = int(torch.randint(0, DEEPEST + 1, (), generator=generator))
+        top, left = torch.randint(0, LARGE - CROP + 1, (2,), generator=generator).tolist()
+        crop = (slice(None), slice(top, top + CROP), slice(left, left + CROP))
+        noise = torch.randn(x[crop].shape, generator=generator)
+        low = self.noising.add_noise(large[crop], level, noise)
+        return x[crop], low, torch.tensor(float(level))
+
+
+def time_of(number: int) -> Tensor:
+    """Return the time of example `number`: multiples of the golden ratio, modulo 1000.
+
+    Any run of them covers the times evenly, which no independent draws do.
+    """
+    return torch.tensor(int(number * GOLDEN % 1 * 1000))
+
+
+def scaled(picture: Tensor) -> Tensor:
+    """Turn a picture (H, W, 3) in 0 … 255 into an image (3, H, W) in [-1, 1]."""
+    return picture.permute(2, 0, 1).float() / 127.5 - 1
+
+
+@lru_cache(maxsize=4)
+def pair(scene: Composition) -> tuple[Tensor, Tensor]:
+    """Return a scene (3, 256, 256), and itself reduced to stage 1's size and enlarged again."""
+    x = scaled(torch.tensor(render(scene, LARGE)))
+    return x, enlarged(reduced(x))
+
+
+def reduced(image: Tensor) -> Tensor:
+    """Return an image (3, 256, 256) at stage 1's size, each pixel the mean of those it covers."""
+    factor = LARGE // SMALL
+    means = image.unflatten(2, (SMALL, factor)).unflatten(1, (SMALL, factor)).mean(dim=(2, 4))
+    return ((means + 1) * 127.5).round() / 127.5 - 1
+
+
+def enlarged(image: Tensor) -> Tensor:
+    """Enlarge an image (3, 64, 64) to stage 2's size, as the cascade's adapter does."""
+    large = interpolate(image[None], (LARGE, LARGE), mode="bilinear", align_corners=True)
+    return large[0]
+
+
+def tokens_of(tokenizer: PreTrainedTokenizerFast, captions: list[str]) -> Tensor:
+    """Return the tokens (N, 77) of captions, ended and padded."""
+    found = tokenizer(
+        captions, padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt"
+    )
+    return torch.as_tensor(found.input_ids)

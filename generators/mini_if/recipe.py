@@ -1,0 +1,86 @@
+"""The sizes in which the cascade can be trained: one for two CPU cores, one for a GPU."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from diffusers import UNet2DConditionModel
+from transformers import T5Config, T5EncoderModel
+
+TEXT = 128
+"""How wide an embedded token is."""
+SMALL, LARGE, CROP = 64, 256, 64
+"""Pixels a side: of stage 1's pictures, of stage 2's, and of the crops that stage 2 learns on."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How large the networks are and how they learn: AdamW at `rate`, `batch` pictures a step.
+
+    `channels` and `channels_2` are those of the UNets of stages 1 and 2, widest last.
+    """
+
+    channels: tuple[int, ...]
+    channels_2: tuple[int, ...]
+    layers: int
+    batch: int
+    rate: float
+    warm_up: int = 100
+    longest_average: float = 0.9995
+    dropped: float = 0.1
+    attends: int = 2
+
+
+RECIPES = {
+    "core": Recipe((24, 48, 96, 192), (16, 32, 64, 128), 1, 16, 1e-3),
+    "full": Recipe((32, 64, 128, 256), (16, 32, 64, 128), 1, 256, 2e-3),
+    "tiny": Recipe((16, 32), (8, 16), 1, 4, 1e-3, warm_up=2, attends=1),
+}
+"""`tiny` is for tests: it runs in seconds and draws nothing."""
+
+
+def make_encoder(vocabulary: int) -> T5EncoderModel:
+    """Return a small T5 encoder with fresh weights; padding is token 0, the end is token 1."""
+    return T5EncoderModel(
+        T5Config(
+            vocab_size=vocabulary, d_model=TEXT, d_kv=32, num_heads=4, d_ff=2 * TEXT, num_layers=2,
+            dropout_rate=0.0, feed_forward_proj="gated-gelu", pad_token_id=0, eos_token_id=1,
+        )
+    )  # fmt: skip
+
+
+def make_unet(recipe: Recipe, stage: int) -> UNet2DConditionModel:
+    """Return the UNet of a stage with fresh weights, in the manner of DeepFloyd IF's.
+
+    Stage 1 attends to the text at its lowest resolutions. Stage 2 is told it as one vector only
+    and attends nowhere: it is a convolution, so crops teach it what whole pictures ask of it.
+    """
+    channels = recipe.channels if stage == 1 else recipe.channels_2
+    attends = recipe.attends if stage == 1 else 0
+    plain = len(channels) - attends
+    second = {"class_embed_type": "timestep"} if stage == 2 else {}
+    middle = "UNetMidBlock2DSimpleCrossAttn" if stage == 1 else "UNetMidBlock2D"
+    return UNet2DConditionModel(
+        sample_size=SMALL if stage == 1 else LARGE, in_channels=3 * stage, out_channels=6,
+        block_out_channels=channels, layers_per_block=recipe.layers, norm_num_groups=8,
+        down_block_types=blocks("Down", plain, attends), mid_block_type=middle,
+        up_block_types=blocks("Up", plain, attends)[::-1], attention_head_dim=32,
+        cross_attention_dim=TEXT, cross_attention_norm="group_norm", encoder_hid_dim=TEXT,
+        encoder_hid_dim_type="text_proj", addition_embed_type="text",
+        addition_embed_type_num_heads=4, resnet_time_scale_shift="scale_shift", **second,
+    )  # fmt: skip
+
+
+def blocks(way: str, plain: int, attends: int) -> tuple[str, ...]:
+    return (f"{way}Block2D",) * plain + (f"SimpleCrossAttn{way}Block2D",) * attends
+
+
+SCHEDULER: dict[str, str | float | bool] = {
+    "beta_schedule": "squaredcos_cap_v2",
+    "prediction_type": "v_prediction",
+    "variance_type": "learned_range",
+    "thresholding": True,
+    "dynamic_thresholding_ratio": 0.95,
+}
+"""What the DDPMSchedulers of both stages say."""
+LARGEST: Sequence[float] = (1.5, 1.0)
+"""How far dynamic thresholding lets x̂_0 reach in stages 1 and 2; 1 is plain clipping."""

@@ -1,0 +1,123 @@
+"""Train a stage of the embedded cascade: python -m generators.mini_if.train stage_1 --recipe core
+
+Called again, it goes on from its checkpoint in .cache/mini_if/. On a machine without a GPU, two
+processes of one thread each are faster than one of two:
+
+    torchrun --nproc-per-node 2 -m generators.mini_if.train stage_1 --recipe core
+
+Stage 2 is told its words by stage 1's encoder, as that is when the training of stage 2 begins.
+"""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from transformers import PreTrainedTokenizerFast
+
+from generators.diffusion.schedule import schedule_of
+from generators.diffusion.scheduler_config import SchedulerConfig
+from generators.errors import AuthorError
+from generators.machine import cores, prepare
+from generators.mini_if.concepts import CORE
+from generators.mini_if.examples import Examples
+from generators.mini_if.loss import HybridLoss, Painter
+from generators.mini_if.recipe import RECIPES, SCHEDULER, make_encoder, make_unet
+from generators.mini_if.samples import sampler_of
+from generators.mini_if.scenes import compose
+from generators.mini_if.tokens import make_tokenizer
+from generators.mini_if.training import STATE, Limits, Training, read_state
+
+CACHE = Path(__file__).parent.parent.parent / ".cache" / "mini_if"
+CAPTIONS = 20_000
+SEED = 180
+
+
+def main(arguments: list[str]) -> int:
+    """Train, and return the exit status: 0, or 1 after one line that says what is wrong."""
+    options = parser().parse_args(arguments)
+    limits = Limits(
+        options.pictures, options.minutes, options.decay_from, options.save, options.sample
+    )
+    try:
+        train(options.stage, options.recipe, limits, options.cache)
+    except AuthorError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    made.add_argument("stage", choices=["stage_1", "stage_2"])
+    made.add_argument("--recipe", choices=sorted(RECIPES), default="core")
+    made.add_argument("--pictures", type=float, default=math.inf, help="stop after so many in all")
+    made.add_argument(
+        "--minutes", type=float, default=math.inf, help="stop this call after so many"
+    )
+    made.add_argument(
+        "--decay-from", type=float, default=math.inf,
+        help="let the rate fall to nothing from so many pictures on, until --pictures",
+    )  # fmt: skip
+    made.add_argument("--save", type=float, default=5, help="minutes between checkpoints")
+    made.add_argument("--sample", type=float, default=6, help="minutes between grids of samples")
+    made.add_argument("--cache", type=Path, default=CACHE, help="folder of the trainings")
+    return made
+
+
+def train(stage_name: str, recipe_name: str, limits: Limits, cache: Path) -> Training:
+    """Train a stage in its folder of `cache` until a limit, and return it as it is then."""
+    stage, recipe = int(stage_name[-1]), RECIPES[recipe_name]
+    has_gpu = torch.cuda.is_available()
+    accelerator = Accelerator(cpu=not has_gpu, mixed_precision="bf16" if has_gpu else "no")
+    prepare(max(1, cores() // accelerator.num_processes))
+    folder = cache / f"{stage_name}-{recipe_name}"
+    with accelerator.main_process_first():
+        folder.mkdir(parents=True, exist_ok=True)
+        tokenizer = tokenizer_in(cache / f"stage_1-{recipe_name}")
+    state = torch.random.get_rng_state()
+    torch.manual_seed(SEED)
+    painter = Painter(make_encoder(len(tokenizer)), make_unet(recipe, stage))
+    torch.random.set_rng_state(state)
+    if stage == 2 and not (folder / STATE).exists():
+        take_encoder(painter, cache / f"stage_1-{recipe_name}" / STATE)
+    painter.encoder.requires_grad_(stage == 1)
+    schedule = schedule_of(SchedulerConfig(**SCHEDULER))  # type: ignore
+    training = Training(painter, recipe, folder, accelerator)
+    examples = Examples(SEED + stage, stage, tokenizer, recipe.dropped, schedule)
+    training.run(examples, HybridLoss(schedule), limits, sampler_of(stage, tokenizer, schedule))
+    return training
+
+
+def tokenizer_in(folder: Path) -> PreTrainedTokenizerFast:
+    """Return the tokenizer of a training, made from its captions the first time."""
+    if not (folder / "tokenizer").exists():
+        captions = (compose(SEED, number, CORE).caption for number in range(CAPTIONS))
+        make_tokenizer(captions).save_pretrained(folder / "tokenizer")
+    tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(
+        folder / "tokenizer"
+    )
+    return tokenizer
+
+
+def take_encoder(painter: Painter, path: Path) -> None:
+    """Give stage 2 the averaged text encoder of stage 1's training.
+
+    Raises: AuthorError when there is none yet.
+    """
+    if not path.exists():
+        raise AuthorError(f"{path}: found no checkpoint, expected one: train stage_1 first")
+    average = read_state(path, torch.device("cpu"))["average"]
+    for name, parameter in painter.encoder.named_parameters():
+        parameter.data.copy_(average[f"encoder.{name}"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
