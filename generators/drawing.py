@@ -2,28 +2,28 @@
 
 import csv
 import io
-import json
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple
 
-import imageio.v3 as imageio
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image as Picture
-from PIL.PngImagePlugin import PngInfo
 
-from generators.figure import Animation, Figure, Panels, Plot, Trajectory
+from generators.encoding import Pixels, alike, gif, joined, pixels, png
+from generators.errors import AuthorError
+from generators.figure import (
+    Animation,
+    Comparison,
+    Distance,
+    Figure,
+    Pad,
+    Panels,
+    Plot,
+    Trajectory,
+    Turning,
+)
 from generators.plotting import plot_svg
 from generators.store import Shown
+from generators.turnings import between, motion
 
-if TYPE_CHECKING:
-    from generators.figure import Image
-
-Pixels: TypeAlias = NDArray[np.uint8]
-
-MARGIN = 1
-LAST_FRAME = 1000
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -37,30 +37,48 @@ class Drawn(NamedTuple):
 def draw(figure: Figure, provenance: dict[str, object]) -> Drawn:
     """Draw a figure; `provenance` is written into its PNG files.
 
-    Raises: ValueError naming the figure when its name is no file name, or when its images and
+    Raises: AuthorError naming the figure when its name is no file name, or when its images and
     labels do not fit together.
     """
+    if not isinstance(figure, Figure):
+        kind = type(figure).__name__
+        raise AuthorError(f"figures() yields an object of type {kind}, expected figures, Numbers")
     if not NAME.fullmatch(figure.name):
-        raise ValueError(f"a figure called {figure.name!r}, expected a name such as 'test-loss'")
+        raise AuthorError(f"a figure called {figure.name!r}, expected a name such as 'test-loss'")
     try:
-        if isinstance(figure, Plot):
+        return drawn(figure, provenance)
+    except AuthorError as error:
+        raise AuthorError(f"figure {figure.name!r}: {error}") from None
+
+
+def drawn(figure: Figure, provenance: dict[str, object]) -> Drawn:
+    match figure:
+        case Plot():
             return plot(figure, str(provenance.get("section")))
-        if isinstance(figure, Animation):
+        case Animation():
             return animation(figure, provenance)
-        if isinstance(figure, Trajectory):
+        case Trajectory():
             return trajectory(figure, provenance)
-        return panels(figure, provenance)
-    except (ValueError, IndexError) as error:
-        raise ValueError(f"figure {figure.name!r}: {error}") from error
+        case Turning():
+            return turning(figure, provenance)
+        case Comparison():
+            return comparison(figure, provenance)
+        case Distance():
+            return distance(figure, provenance)
+        case Pad():
+            return pad(figure)
+        case Panels():
+            return panels(figure, provenance)
 
 
 def panels(figure: Panels, provenance: dict[str, object]) -> Drawn:
     rows = [[pixels(image) for image in row] for row in figure.rows]
     counts = {len(row) for row in rows}
     if len(counts) != 1 or (figure.columns and len(figure.columns) not in counts):
-        raise ValueError(f"rows of {sorted(counts)}, {len(figure.columns)} labels")
+        raise AuthorError(f"rows of {sorted(counts)}, {len(figure.columns)} labels")
     if figure.labels and len(figure.labels) != len(rows):
-        raise ValueError(f"{len(rows)} rows, {len(figure.labels)} labels")
+        raise AuthorError(f"{len(rows)} rows, {len(figure.labels)} labels")
+    alike(image for row in rows for image in row)
     sheet = joined(rows)
     file = f"{figure.name}.png"
     shown = described(figure, "panels", sheet.shape[1::-1], {"image": file})
@@ -71,9 +89,10 @@ def panels(figure: Panels, provenance: dict[str, object]) -> Drawn:
 
 def trajectory(figure: Trajectory, provenance: dict[str, object]) -> Drawn:
     frames = [[pixels(image) for image in frame] for frame in figure.frames]
+    if len(frames) != len(figure.steps) or len({len(frame) for frame in frames}) > 1:
+        raise AuthorError(f"{len(frames)} frames, {len(figure.steps)} steps")
+    alike(image for frame in frames for image in frame)
     columns = [joined([[image] for image in frame]) for frame in frames]
-    if len(columns) != len(figure.steps):
-        raise ValueError(f"{len(columns)} frames, {len(figure.steps)} steps")
     sheet = np.concatenate(columns, axis=1)
     file = f"{figure.name}.png"
     shown = described(figure, "trajectory", sheet.shape[1::-1], {"image": file})
@@ -83,7 +102,7 @@ def trajectory(figure: Trajectory, provenance: dict[str, object]) -> Drawn:
 
 
 def animation(figure: Animation, provenance: dict[str, object]) -> Drawn:
-    frames = [pixels(image) for image in figure.frames]
+    frames = alike(figure.frames)
     still, moving = f"{figure.name}.png", f"{figure.name}.gif"
     size = frames[-1].shape[1::-1]
     shown = described(figure, "animation", size, {"image": moving, "still": still})
@@ -95,6 +114,9 @@ def animation(figure: Animation, provenance: dict[str, object]) -> Drawn:
 
 def plot(figure: Plot, section: str) -> Drawn:
     image, table = f"{figure.name}.svg", f"{figure.name}.csv"
+    for series in figure.series:
+        if len(series.x) != len(series.y):
+            raise AuthorError(f"{series.label!r} has {len(series.x)} x, {len(series.y)} y")
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["series", figure.x, figure.y])
@@ -102,10 +124,58 @@ def plot(figure: Plot, section: str) -> Drawn:
         writer.writerows([series.label, x, y] for x, y in zip(series.x, series.y, strict=True))
     numbers = [value for series in figure.series for value in (*series.x, *series.y)]
     if not numbers or not np.isfinite(numbers).all():
-        raise ValueError("no numbers, or a value that is none")
+        raise AuthorError("no numbers, or a value that is none")
     svg, size = plot_svg(figure, f"{section}-{figure.name}")
     shown = described(figure, "plot", size, {"image": image, "table": table})
     return Drawn({image: svg.encode(), table: text.getvalue().encode()}, shown)
+
+
+def turning(figure: Turning, provenance: dict[str, object]) -> Drawn:
+    images = alike(figure.images)
+    if len(images) < 2:
+        raise AuthorError("one image, expected it and its views")
+    if images[0].shape[0] != images[0].shape[1]:
+        raise AuthorError(f"images of shape {images[0].shape}, expected square ones")
+    result = row(figure, "turning", images, provenance)
+    result.shown["motions"] = [motion(images[0], view) for view in images]
+    strip, count = between(images, figure.frames)
+    if count:
+        file = f"{figure.name}-frames.webp"
+        result.files[file] = strip
+        result.shown["files"]["frames"] = file
+        result.shown["frames"] = count
+    return result
+
+
+def comparison(figure: Comparison, provenance: dict[str, object]) -> Drawn:
+    return row(figure, "comparison", alike([figure.before, figure.after]), provenance)
+
+
+def row(
+    figure: Turning | Comparison, kind: str, images: list[Pixels], provenance: dict[str, object]
+) -> Drawn:
+    """Draw images side by side: what stands there until the reader touches it."""
+    if len(figure.labels) != len(images):
+        raise AuthorError(f"{len(images)} images, {len(figure.labels)} labels")
+    sheet, file = joined([images]), f"{figure.name}.png"
+    shown = described(figure, kind, sheet.shape[1::-1], {"image": file})
+    shown["columns"], shown["across"], shown["down"] = list(figure.labels), len(images), 1
+    return Drawn({file: png(sheet, provenance)}, shown)
+
+
+def distance(figure: Distance, provenance: dict[str, object]) -> Drawn:
+    image, file = pixels(figure.image), f"{figure.name}.png"
+    if len(figure.labels) != 2:
+        raise AuthorError(f"{len(figure.labels)} labels, expected 2")
+    shown = described(figure, "distance", image.shape[1::-1], {"image": file})
+    shown["columns"], shown["across"] = list(figure.labels), 1
+    return Drawn({file: png(image, provenance)}, shown)
+
+
+def pad(figure: Pad) -> Drawn:
+    if not 16 <= figure.size <= 1024:
+        raise AuthorError(f"a pad of {figure.size} pixels, expected 16 … 1024")
+    return Drawn({}, described(figure, "pad", (figure.size, figure.size), {}))
 
 
 def described(figure: Figure, kind: str, size: tuple[int, ...], files: dict[str, str]) -> Shown:
@@ -119,66 +189,3 @@ def described(figure: Figure, kind: str, size: tuple[int, ...], files: dict[str,
         "height": height,
         "files": files,
     }
-
-
-def pixels(image: "Image") -> Pixels:
-    """Return an image as uint8 (H, W) or (H, W, 3)."""
-    values: NDArray[np.generic] = np.asarray(image)
-    if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] != 3):
-        raise ValueError(f"an image of shape {values.shape}, expected (H, W) or (H, W, 3)")
-    if values.dtype != np.uint8:
-        if not np.isfinite(values).all():
-            raise ValueError("an image with a value that is no number")
-        values = np.round(np.clip(values, 0, 1) * 255)
-    return values.astype(np.uint8)
-
-
-def joined(rows: Sequence[Sequence[Pixels]]) -> Pixels:
-    """Put images on one sheet with a transparent margin around each: (H, W, 2) or (H, W, 4)."""
-    lines = [np.concatenate([framed(image) for image in row], axis=1) for row in rows]
-    return np.concatenate(lines, axis=0)
-
-
-def framed(image: Pixels) -> Pixels:
-    """Add an opaque alpha channel, and a margin without opacity around it."""
-    height, width, channels = (*image.shape, 1)[:3]
-    result = np.zeros((height + 2 * MARGIN, width + 2 * MARGIN, channels + 1), np.uint8)
-    result[MARGIN:-MARGIN, MARGIN:-MARGIN, :-1] = image.reshape(height, width, channels)
-    result[MARGIN:-MARGIN, MARGIN:-MARGIN, -1] = 255
-    return result
-
-
-def png(image: Pixels, provenance: dict[str, object]) -> bytes:
-    """Encode an image, its provenance as JSON in the text chunk "Provenance"."""
-    information = PngInfo()
-    information.add_text("Provenance", json.dumps(provenance, sort_keys=True))
-    file = io.BytesIO()
-    Picture.fromarray(image).save(file, "PNG", optimize=True, pnginfo=information)
-    return file.getvalue()
-
-
-def gif(frames: Sequence[Pixels], milliseconds: int) -> bytes:
-    """Encode frames of one size as a GIF at native size, with one palette taken from all of them.
-
-    Indices go to imageio as if they were grey levels, with the palette beside them: given none,
-    its writer would put a table of colours into every frame.
-    """
-    indices = np.stack(frames)
-    palette = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
-    if indices.ndim == 4:
-        together = Picture.fromarray(indices.reshape(-1, *indices.shape[2:]))
-        reduced = together.quantize(256, Picture.Quantize.MEDIANCUT, dither=Picture.Dither.NONE)
-        colours = np.array(reduced.getpalette(), np.uint8).reshape(-1, 3)
-        palette, distinct = np.unique(colours, axis=0, return_inverse=True)
-        indices = distinct.astype(np.uint8)[np.asarray(reduced)].reshape(indices.shape[:3])
-    durations = [milliseconds] * (len(frames) - 1) + [max(milliseconds, LAST_FRAME)]
-    content: bytes = imageio.imwrite(
-        "<bytes>",
-        indices,
-        extension=".gif",
-        plugin="pillow",
-        palette=palette.tobytes(),
-        duration=durations,
-        loop=0,
-    )
-    return content

@@ -114,6 +114,56 @@ class Animation:
 
 
 @dataclass(frozen=True)
+class Turning:
+    """An image and its views, each with its own words: turned by the reader from one to the other.
+
+    `images` are the image as it was made, then views of it, all square and of one size. How it
+    moves is read off the pixels: a view that is a flip or a rotation turns, any other fades in or,
+    where `frames` has the pictures from the image to its only view, both included, plays them.
+    """
+
+    name: str
+    caption: str
+    alt: str
+    images: "Sequence[Image]"
+    labels: Sequence[str]
+    frames: "Iterable[Image]" = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two images of one size under a slider that uncovers the one or the other."""
+
+    name: str
+    caption: str
+    alt: str
+    before: "Image"
+    after: "Image"
+    labels: tuple[str, str] = ("before", "after")
+
+
+@dataclass(frozen=True)
+class Distance:
+    """An image that a slider moves away; `labels` say what it shows near and far."""
+
+    name: str
+    caption: str
+    alt: str
+    image: "Image"
+    labels: tuple[str, str] = ("near", "far")
+
+
+@dataclass(frozen=True)
+class Pad:
+    """An empty sheet for the reader to draw on and to download as a PNG, `size` pixels square."""
+
+    name: str
+    caption: str
+    alt: str
+    size: int = 256
+
+
+@dataclass(frozen=True)
 class Series:
     """One line of a plot, or its markers where `marks` is set, or a rule drawn at one height."""
 
@@ -146,5 +196,5 @@ class Number:
     text: str
 
 
-Figure = Panels | Trajectory | Animation | Plot
+Figure = Panels | Trajectory | Animation | Turning | Comparison | Distance | Pad | Plot
 Output = Figure | Number

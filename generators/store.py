@@ -42,6 +42,7 @@ class Shown(TypedDict):
     down: NotRequired[int]
     frames: NotRequired[int]
     milliseconds: NotRequired[int]
+    motions: NotRequired[list[str]]
 
 
 class NetworkRecord(TypedDict):

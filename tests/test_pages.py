@@ -51,7 +51,10 @@ $${formula}$$
 {figures}
 """
 
-KINDS = ("panels", "long", "large", "trajectory", "animation", "plot")
+KINDS = (
+    *("panels", "long", "large", "trajectory", "animation", "wide", "plot"),
+    *("turning", "thrice", "shuffled", "comparison", "distance", "smaller", "pad"),
+)
 
 EXHIBIT = '''
 """Every kind of figure."""
@@ -61,7 +64,17 @@ from typing import Annotated
 
 import numpy as np
 
-from generators.figure import Animation, Panels, Plot, Series, Trajectory
+from generators.figure import (
+    Animation,
+    Comparison,
+    Distance,
+    Pad,
+    Panels,
+    Plot,
+    Series,
+    Trajectory,
+    Turning,
+)
 from generators.parameters import Range
 
 
@@ -78,7 +91,8 @@ class Results:
 
 def experiment(context, parameters):
     random = np.random.default_rng(context.stream("small"))
-    return Results(random.random((34, 28, 28)), np.full((256, 256, 3), parameters.shade))
+    colours = random.random((16, 16, 3)) * parameters.shade
+    return Results(random.random((34, 28, 28)), np.kron(colours, np.ones((16, 16, 1))))
 
 
 def figures(results, parameters):
@@ -92,6 +106,22 @@ def figures(results, parameters):
     yield Animation("animation", "Moves.", "It moves.", small[:3])
     lines = [Series("a & b", (1.0, 2.0), (0.1, 0.2)), Series("floor", (1.0, 2.0), (0.15, 0.15), rule=True)]
     yield Plot("plot", "A plot.", "A rising line.", lines, "x", "y")
+    yield from touched((results.large * 255).round().astype(np.uint8))
+
+
+def touched(large):
+    small = large[::4, ::4]
+    yield Animation("wide", "Two.", "Two that move.", [np.hstack([small, s]) for s in (small, 255 - small)])
+    yield Turning("turning", "Over.", "A and B.", [small, small[::-1]], ["an old man", "people around a campfire"])
+    views = [large, np.rot90(large, -1), large[::-1, ::-1], 255 - large]
+    yield Turning("thrice", "Thrice.", "A, B, C and D.", views, ["none", "right", "round", "negative"])
+    shuffled = np.roll(small, 16, axis=0)
+    frames = [small, *(np.roll(small, k, axis=0) for k in range(1, 16)), shuffled]
+    yield Turning("shuffled", "Shuffled.", "A and B.", [small, shuffled], ["before", "after"], frames)
+    yield Comparison("comparison", "Compared.", "A and its negative.", large, 255 - large, ("an image", "its negative"))
+    yield Distance("distance", "A hybrid.", "A near, B far.", large, ("a skull", "waterfalls"))
+    yield Distance("smaller", "A hybrid.", "A near, B far.", small, ("a skull", "waterfalls"))
+    yield Pad("pad", "Draw.", "A sheet to draw on.")
 '''
 
 
@@ -229,13 +259,14 @@ def test_every_picture_in_a_figure_has_an_alternative_and_a_size(site: Path) -> 
             assert (image.get("alt") or "").strip(), figure.get("id")
             assert int(image.get("width", "0")) > 0, figure.get("id")
             assert int(image.get("height", "0")) > 0, figure.get("id")
-        drawings = [each for each in figure.iter() if each.get("role") == "img"]
+        drawings = [each for each in figure.iter() if each.get("role") in ("img", "application")]
         assert images or any(each.get("aria-label") for each in drawings), figure.get("id")
 
 
 def test_every_kind_of_figure_is_shown(exhibition: Path) -> None:
     kinds = [figure.get("class") for figure in figures(exhibition)]
-    assert set(kinds) == {"panels", "trajectory", "animation", "plot"}
+    touched = {"turning", "comparison", "distance", "pad"}
+    assert set(kinds) == {"panels", "trajectory", "animation", "plot"} | touched
 
 
 def test_labels_that_begin_alike_are_said_once(exhibition: Path) -> None:

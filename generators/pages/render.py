@@ -23,9 +23,9 @@ from generators.pages.prose import Prose
 from generators.project import Project, Status
 from generators.store import Record, Shown, seal_of
 
-ASSETS = ("style.css", "page.js")
+ASSETS = ("style.css", "page.js", "figures.js")
 FORMULAS = "mathematics.json"
-FOR_A_CARD = ("panels", "trajectory", "animation", "plot")
+FOR_A_CARD = ("panels", "turning", "distance", "comparison", "trajectory", "animation", "plot")
 SMALL = 100
 
 
@@ -230,6 +230,7 @@ class Renderer:
             svg=Markup(svg),
             stub=stub,
             columns=columns,
+            tile=tile(shown),
             is_small=tile(shown) < SMALL,
             card=card_facts(record),
             command=f"python build.py {section.name} --force",
@@ -242,9 +243,10 @@ class Renderer:
 
 def picture(record: Record) -> Picture | None:
     """Return the image that shows best, at a glance, what a section is about."""
-    if not record["shown"]:
+    pictures = [shown for shown in record["shown"] if shown["kind"] in FOR_A_CARD]
+    if not pictures:
         return None
-    shown = min(record["shown"], key=lambda each: FOR_A_CARD.index(each["kind"]))
+    shown = min(pictures, key=lambda each: FOR_A_CARD.index(each["kind"]))
     file = shown["files"].get("still", shown["files"]["image"])
     return {
         "file": f"{record['section']}/{file}",
