@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from generators.diffusion.cascade import Cascade
+    from generators.diffusion.scores import Judge
 
     Image: TypeAlias = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64]
 
@@ -58,11 +59,17 @@ def no_cascade() -> "Cascade":
     raise AuthorError("content/site.toml: the section's part has no model, expected one")
 
 
+def no_judge() -> None:
+    """Return no judge: pictures are neither scored nor chosen."""
+    return None
+
+
 @dataclass(frozen=True)
 class Context:
     """What an experiment may use beside its parameters.
 
-    `cascade` gives the cascade of the section's part, loaded on its first use.
+    `cascade` gives the cascade of the section's part, loaded on its first use; `judge` the model
+    that scores its pictures, or None.
     """
 
     section: str
@@ -73,6 +80,7 @@ class Context:
     networks: Mapping[str, Trained]
     progress: Progress
     cascade: "Callable[[], Cascade]" = no_cascade
+    judge: "Callable[[], Judge | None]" = no_judge
 
     def stream(self, figure: str) -> int:
         """Return the seed of the random stream that belongs to one figure of this section."""

@@ -15,15 +15,17 @@ def unchanged(x: Tensor) -> Tensor:
     return x
 
 
-def guided(told: Estimator, free: Estimator, scale: float) -> Combination:
+def guided(told: Estimator, free: Estimator, scale: float | Tensor) -> Combination:
     """Return ε = ε_free + γ (ε_told - ε_free), with the spread of the conditional branch.
 
-    Ho & Salimans 2022, eq. 6, with γ = 1 + w: 1 is purely conditional, 0 unconditional.
+    Ho & Salimans 2022, eq. 6, with γ = 1 + w: 1 is purely conditional, 0 unconditional. A tensor
+    (B, 1, 1, 1) gives each image its own γ.
     """
 
     def join(parts: Sequence[Noise]) -> Noise:
         conditional, unconditional = parts
-        mean = unconditional.mean.lerp(conditional.mean, scale)
+        strength = torch.as_tensor(scale).to(conditional.mean)
+        mean = unconditional.mean.lerp(conditional.mean, strength)
         return Noise(mean, conditional.spread)
 
     return Combination((Part(told, unchanged), Part(free, unchanged)), join)

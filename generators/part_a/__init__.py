@@ -1,0 +1,1 @@
+"""Part A: experiments with a pretrained cascade that makes pictures from text."""

@@ -1,0 +1,148 @@
+"""A0: the cascade itself, and what the number of steps in either stage changes."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from generators.diffusion.pictures import to_bytes
+from generators.diffusion.sampling import generators_of
+from generators.diffusion.schedule import counted
+from generators.figure import Context, Number, Output, Panels
+from generators.parameters import Range
+from generators.part_a.descents import check_as_many, sample
+from generators.part_a.showing import Pixels
+
+BLOCKS = 16
+"""Differences at large are those of means over blocks, so many to a side."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    prompts: tuple[str, ...] = (
+        "an oil painting of a snowy mountain village",
+        "a man wearing a hat",
+        "a rocket ship",
+    )
+    first: Annotated[tuple[int, ...], Range(1, 1000)] = (20, 20, 64)
+    second: Annotated[tuple[int, ...], Range(1, 1000)] = (20, 64, 64)
+    compared: Annotated[tuple[int, ...], Range(1, 1000)] = (20, 200)
+    scale: Annotated[float, Range(0, 100)] = 7.0
+    upsampling_scale: Annotated[float, Range(0, 100)] = 1.0
+
+
+@dataclass(frozen=True)
+class Results:
+    """Pictures small (count, prompt, h, w, 3) and large (setting, prompt, H, W, 3), and seconds.
+
+    `small` follows Parameters.compared. `changes` (setting - 1, 2) between a setting and the next,
+    of pixels and at large, on a scale where black to white is 1.
+    """
+
+    small: Pixels
+    large: Pixels
+    seconds_small: tuple[float, ...]
+    seconds_large: tuple[float, ...]
+    changes: NDArray[np.float64]
+    seed: int
+
+
+def experiment(context: Context, parameters: Parameters) -> Results:
+    """Make the prompts at every setting of both stages from the same seeds, and time it."""
+    check_as_many(context, {"first": len(parameters.first), "second": len(parameters.second)})
+    cascade, prompts = context.cascade(), parameters.prompts
+    estimate = cascade.guided(prompts, parameters.scale)
+    steps = len(cascade.stage(1).schedule.alpha_bar)
+    small: dict[int, Tensor] = {}
+    took: dict[int, float] = {}
+    for count in sorted({*parameters.first, *parameters.compared}):
+        generators = generators_of(context.stream("samples"), len(prompts))
+        began = time.perf_counter()
+        small[count] = sample(
+            context, estimate, generators, counted(steps, count), f"{count} steps of stage 1"
+        )
+        took[count] = time.perf_counter() - began
+    cascade.stage(2)
+    large, seconds = [], []
+    for done, (first, second) in enumerate(zip(parameters.first, parameters.second, strict=True)):
+        context.progress(f"{second} steps of stage 2", done, len(parameters.first))
+        generators = generators_of(context.stream("upsampled"), len(prompts))
+        began = time.perf_counter()
+        large.append(
+            cascade.upsampled(
+                small[first],
+                prompts,
+                generators,
+                steps=second,
+                scale=parameters.upsampling_scale,
+            )
+        )
+        seconds.append(time.perf_counter() - began)
+    return Results(
+        np.stack([to_bytes(small[count]) for count in parameters.compared]),
+        np.stack([to_bytes(each) for each in large]),
+        tuple(round(took[count], 1) for count in (*parameters.compared, *parameters.first)),
+        tuple(round(each, 1) for each in seconds),
+        np.array([change(a, b) for a, b in pairwise(large)]),
+        context.seed,
+    )
+
+
+def change(before: Tensor, after: Tensor) -> tuple[float, float]:
+    """Return the mean absolute difference of pixels, and of means over blocks."""
+    difference = (after.clamp(-1, 1) - before.clamp(-1, 1)) / 2
+    at_large = avg_pool2d(difference, difference.shape[-1] // BLOCKS)
+    return difference.abs().mean().item(), at_large.abs().mean().item()
+
+
+def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
+    settings = list(zip(parameters.first, parameters.second, strict=True))
+    seconds_small = results.seconds_small[len(parameters.compared) :]
+    seconds = list(zip(seconds_small, results.seconds_large, strict=True))
+    for index, (pixel, at_large) in enumerate(results.changes.tolist(), 1):
+        yield Number(f"change-{index}", f"{pixel:.3f}")
+        yield Number(f"change-at-large-{index}", f"{at_large:.3f}")
+        yield Number(f"what-{index}", what_changes(settings[index - 1], settings[index]))
+    listed = "; ".join(
+        f"{first}, {second}: {a:.1f} s and {b:.1f} s"
+        for (first, second), (a, b) in zip(settings, seconds, strict=True)
+    )
+    guidance = rf"guidance $\gamma = {parameters.scale:g}$ in stage 1, seed {results.seed}"
+    yield Panels(
+        "grid",
+        f"The same prompts and the same noise; columns say the updates in stage 1 and in stage 2. "
+        f"Time taken in the two stages for all {len(parameters.prompts)} pictures: {listed}; "
+        f"{guidance}.",
+        "A row for each prompt, a column for each pair of step counts.",
+        results.large.swapaxes(0, 1),
+        [f"{first} + {second}" for first, second in settings],
+        parameters.prompts,
+    )
+    times = [
+        f"{count} updates took {seconds:.1f} s"
+        for count, seconds in zip(parameters.compared, results.seconds_small, strict=False)
+    ]
+    yield Panels(
+        "steps",
+        f"Stage 1 alone, few updates against many: {', '.join(times)}; {guidance}.",
+        "A row for each prompt, a column for each number of updates.",
+        results.small.swapaxes(0, 1),
+        [f"{count} updates" for count in parameters.compared],
+        parameters.prompts,
+    )
+
+
+def what_changes(before: tuple[int, int], after: tuple[int, int]) -> str:
+    """Say which stage has other steps in the second of two settings."""
+    parts = [
+        f"{new} instead of {old} updates in stage {stage}"
+        for stage, old, new in zip((1, 2), before, after, strict=True)
+        if old != new
+    ]
+    return " and ".join(parts) or "nothing"

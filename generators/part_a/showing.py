@@ -1,0 +1,51 @@
+"""How the sections of Part A word and arrange what they show."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from generators.diffusion.pictures import to_bytes
+
+Pixels = NDArray[np.uint8]
+
+
+def asked(prompts: str | Sequence[str], scale: float, updates: int, seed: int) -> str:
+    """Say what pictures were asked to be and how they were made, in the words of a caption."""
+    named = [prompts] if isinstance(prompts, str) else list(dict.fromkeys(prompts))
+    quoted = ", ".join(f"“{prompt}”" for prompt in named)
+    return f"Asked for: {quoted}; {made_with(scale, updates, seed)}"
+
+
+def made_with(scale: float, updates: int, seed: int) -> str:
+    return f"{guidance(scale)}, {updates} updates, seed {seed}."
+
+
+def guidance(scale: float) -> str:
+    return "without guidance" if scale == 1 else rf"guidance $\gamma = {scale:g}$"
+
+
+def enlarged_with(prompt: str, steps: int, scale: float) -> str:
+    """Say how pictures were enlarged, in the words of a caption."""
+    return f"Enlarged by stage 2 in {steps} updates, told {prompt}, {guidance(scale)}."
+
+
+def in_rows(images: Tensor, rows: int) -> Pixels:
+    """Return images (rows · columns, 3, h, w) as bytes (rows, columns, h, w, 3)."""
+    shown = to_bytes(images)
+    return shown.reshape(rows, -1, *shown.shape[1:])
+
+
+def beside(images: Iterable[Pixels]) -> Pixels:
+    """Return images (h, w, 3) as one, side by side."""
+    return np.concatenate(list(images), axis=1)
+
+
+def at_times(times: Iterable[int]) -> list[str]:
+    return [f"t = {t}" for t in times]
+
+
+def start_labels(starts: Iterable[int], times: Iterable[int]) -> list[str]:
+    """Name starts by their place i in the list of times, and by the time there."""
+    return [f"{start}: t {t}" for start, t in zip(starts, times, strict=True)]
