@@ -10,8 +10,8 @@ from torch.nn.functional import interpolate
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
-from generators.diffusion.text import TOKENS
 from generators.diffusion.schedule import Schedule
+from generators.diffusion.text import TOKENS
 from generators.mini_if.concepts import CORE
 from generators.mini_if.recipe import CROP, LARGE, SMALL
 from generators.mini_if.scenes import Composition, compose, render

@@ -229,7 +229,7 @@ def read_state(path: Path, device: torch.device) -> dict:  # type: ignore
 
 @dataclass(frozen=True)
 class Batches:
-    """The numbers of the examples in each batch: `size` of them from `start`, `apart` later again."""
+    """The numbers of the examples of each batch: `size` from `start`, then `apart` further on."""
 
     start: int
     size: int
