@@ -14,28 +14,31 @@ SMALL, LARGE, CROP = 64, 256, 64
 
 @dataclass(frozen=True)
 class Recipe:
-    """How large the networks are and how they learn: AdamW at `rate`, `batch` pictures a step.
+    """How large a stage's UNet is and how it learns: AdamW at `rate`, `batch` pictures a step.
 
-    `channels` and `channels_2` are those of the UNets of stages 1 and 2, widest last.
+    `attends` counts the lowest resolutions that attend to the text; `longest_average` is the
+    largest decay of the average; `dropped` the share of captions withheld, for guidance.
     """
 
     channels: tuple[int, ...]
-    channels_2: tuple[int, ...]
-    layers: int
     batch: int
-    rate: float
+    rate: float = 1e-3
+    attends: int = 0
+    layers: int = 1
     warm_up: int = 100
-    longest_average: float = 0.9995
+    longest_average: float = 0.998
     dropped: float = 0.1
-    attends: int = 2
 
 
 RECIPES = {
-    "core": Recipe((24, 48, 96, 192), (16, 32, 64, 128), 1, 16, 1e-3),
-    "full": Recipe((32, 64, 128, 256), (16, 32, 64, 128), 1, 256, 2e-3),
-    "tiny": Recipe((16, 32), (8, 16), 1, 4, 1e-3, warm_up=2, attends=1),
+    "core": (Recipe((24, 48, 96, 192), 16, attends=2), Recipe((24, 32, 64, 96), 8)),
+    "full": (
+        Recipe((32, 64, 128, 256), 256, 2e-3, attends=2, longest_average=0.9995),
+        Recipe((24, 32, 64, 96), 128, 2e-3, longest_average=0.9995),
+    ),
+    "tiny": (Recipe((16, 32), 4, attends=1, warm_up=2), Recipe((8, 16), 4, warm_up=2)),
 }
-"""`tiny` is for tests: it runs in seconds and draws nothing."""
+"""Of stages 1 and 2. `tiny` is for tests: it runs in seconds and draws nothing."""
 
 
 def make_encoder(vocabulary: int) -> T5EncoderModel:
@@ -54,16 +57,14 @@ def make_unet(recipe: Recipe, stage: int) -> UNet2DConditionModel:
     Stage 1 attends to the text at its lowest resolutions. Stage 2 is told it as one vector only
     and attends nowhere: it is a convolution, so crops teach it what whole pictures ask of it.
     """
-    channels = recipe.channels if stage == 1 else recipe.channels_2
-    attends = recipe.attends if stage == 1 else 0
-    plain = len(channels) - attends
+    plain = len(recipe.channels) - recipe.attends
     second = {"class_embed_type": "timestep"} if stage == 2 else {}
     middle = "UNetMidBlock2DSimpleCrossAttn" if stage == 1 else "UNetMidBlock2D"
     return UNet2DConditionModel(
         sample_size=SMALL if stage == 1 else LARGE, in_channels=3 * stage, out_channels=6,
-        block_out_channels=channels, layers_per_block=recipe.layers, norm_num_groups=8,
-        down_block_types=blocks("Down", plain, attends), mid_block_type=middle,
-        up_block_types=blocks("Up", plain, attends)[::-1], attention_head_dim=32,
+        block_out_channels=recipe.channels, layers_per_block=recipe.layers, norm_num_groups=8,
+        down_block_types=blocks("Down", plain, recipe.attends), mid_block_type=middle,
+        up_block_types=blocks("Up", plain, recipe.attends)[::-1], attention_head_dim=32,
         cross_attention_dim=TEXT, cross_attention_norm="group_norm", encoder_hid_dim=TEXT,
         encoder_hid_dim_type="text_proj", addition_embed_type="text",
         addition_embed_type_num_heads=4, resnet_time_scale_shift="scale_shift", **second,

@@ -74,7 +74,8 @@ def parser() -> argparse.ArgumentParser:
 
 def train(stage_name: str, recipe_name: str, limits: Limits, cache: Path) -> Training:
     """Train a stage in its folder of `cache` until a limit, and return it as it is then."""
-    stage, recipe = int(stage_name[-1]), RECIPES[recipe_name]
+    stage = int(stage_name[-1])
+    recipe = RECIPES[recipe_name][stage - 1]
     has_gpu = torch.cuda.is_available()
     accelerator = Accelerator(cpu=not has_gpu, mixed_precision="bf16" if has_gpu else "no")
     prepare(max(1, cores() // accelerator.num_processes))
