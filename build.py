@@ -18,6 +18,7 @@ from generators.keys import network_key
 from generators.project import Project, Status, open_project, status
 from generators.publishing import pages_are_fresh, publish_pages
 from generators.reporting import Outcome, progress_shown, table
+from generators.shipped import is_shipped, shipped_file
 from generators.store import Record
 
 ROOT = Path(__file__).resolve().parent
@@ -96,6 +97,10 @@ def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
     stale = [s for s in wanted(statuses, chosen) if chosen.force or not s.is_fresh]
     if chosen.dry_run:
         return say(expectations(project, stale, chosen.force))
+    if not chosen.render_only and resolve(stale):
+        project = open_project(project.root, project.out, chosen.draft, chosen.model)
+        statuses = read_statuses(project)
+        stale = [s for s in wanted(statuses, chosen) if chosen.force or not s.is_fresh]
     is_idle = pages_are_fresh(project, statuses) and (chosen.render_only or not stale)
     with nullcontext() if is_idle else locked(project):
         if not is_idle:
@@ -124,6 +129,17 @@ def read_statuses(project: Project) -> list[Status]:
 
 def wanted(statuses: list[Status], chosen: argparse.Namespace) -> list[Status]:
     return [s for s in statuses if not chosen.sections or s.section.name in chosen.sections]
+
+
+def resolve(stale: list[Status]) -> bool:
+    """Ask the Hub for the commits, which are part of the keys, of models that are not here yet."""
+    models = {s.section.model.name: s.section.model for s in stale if s.section.model}
+    unresolved = [model for model in models.values() if model.is_unresolved]
+    for model in unresolved:
+        from generators.diffusion.hub import resolve
+
+        resolve(model)
+    return bool(unresolved)
 
 
 def make(project: Project, stale: list[Status], chosen: argparse.Namespace) -> dict[str, Outcome]:
@@ -195,7 +211,8 @@ def expectations(project: Project, stale: list[Status], force: bool) -> list[str
             for network in each.section.networks:
                 key = network_key(project.code, network).digest
                 whole = (project.cache / "networks" / key / "record.json").is_file()
-                if not whole and key not in trained:
+                shipped = is_shipped(shipped_file(project.root, network), key)
+                if not whole and not shipped and key not in trained:
                     trained.add(key)
                     steps.append(f"train {network.name}{last_time(each.record, network.name)}")
             steps.append(f"experiment{last_time(each.record)}")

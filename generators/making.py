@@ -25,6 +25,7 @@ from generators.models import Model
 from generators.networks import Run
 from generators.project import Project, Status
 from generators.results import pack, unpack
+from generators.shipped import epochs_read, is_shipped, lacks, restore, shipped_file
 from generators.store import (
     RECORD,
     NetworkRecord,
@@ -140,8 +141,10 @@ class Maker:
         owned = {
             each.name for each in section.networks if owner(self.project, each) == section.name
         }
+        asked = epochs_read(section)
         records = {
-            each.name: self.train(each, force and each.name in owned) for each in section.networks
+            each.name: self.train(each, force and each.name in owned, asked)
+            for each in section.networks
         }
         context = Context(
             section.name,
@@ -189,10 +192,11 @@ class Maker:
             shown.append(drawn.shown)
         return shown, numbers, contents
 
-    def train(self, network: Network, force: bool) -> NetworkRecord:
+    def train(self, network: Network, force: bool, epochs: Iterable[int] = ()) -> NetworkRecord:
         """Return the record of a trained network, training it first where there is none.
 
-        Unfinished training is taken up where it was left, whether forced or not.
+        One that is shipped serves where it has the weights after all of `epochs`. Unfinished
+        training is taken up where it was left, whether forced or not.
         """
         key = network_key(self.project.code, network)
         folder = self.network_folder(key.digest)
@@ -201,7 +205,12 @@ class Maker:
         with FileLock(locks / f"network-{key.digest}.lock"):
             found = read_sealed(folder)
             if found.record is not None and not found.damage and not force:
-                return cast(NetworkRecord, found.record)
+                record = cast(NetworkRecord, found.record)
+                if not lacks(record, epochs):
+                    return record
+            shipped = shipped_file(self.project.root, network)
+            if not force and is_shipped(shipped, key.digest, epochs):
+                return restore(shipped, folder)
             unfinished = self.project.cache / "training" / key.digest
             if read_sealed(unfinished).record is None:
                 self.fit(network, unfinished, key.digest)

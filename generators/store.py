@@ -46,13 +46,14 @@ class Shown(TypedDict):
 
 
 class NetworkRecord(TypedDict):
-    """A trained network: its recipe, its training."""
+    """A trained network: its recipe, its training; `rounded` is the precision it was shipped in."""
 
     key: str
     recipe: dict[str, str]
     epochs: int
     provenance: Provenance
     files: dict[str, str]
+    rounded: NotRequired[str]
 
 
 class Record(TypedDict):

@@ -16,7 +16,8 @@ def run_facts(record: Record) -> list[tuple[str, str]]:
 def trained(network: NetworkRecord) -> str:
     where = network["provenance"]
     epochs = f"{network['epochs']} epoch{'s' if network['epochs'] > 1 else ''}"
-    return f"{epochs} in {duration(where['seconds'])} on {where['device']}"
+    rounded = f", then rounded to {network['rounded']}" if "rounded" in network else ""
+    return f"{epochs} in {duration(where['seconds'])} on {where['device']}{rounded}"
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,46 @@
+"""`python -m generators.digits.shipping`: pack the trained networks on this machine for shipping.
+
+For each network of content/site.toml that is trained, the epochs that sections ask for are written
+to generators/digits/weights, where a fresh clone finds them.
+"""
+
+import sys
+from pathlib import Path
+from typing import cast
+
+from generators.content import Network
+from generators.files import write
+from generators.keys import network_key
+from generators.project import Project, open_project
+from generators.shipped import epochs_read, packed, shipped_file
+from generators.store import NetworkRecord, read_sealed
+
+
+def ship(project: Project, network: Network) -> str:
+    """Write the file of one network, and say in one line what was done."""
+    folder = project.cache / "networks" / network_key(project.code, network).digest
+    found = read_sealed(folder)
+    if found.record is None or found.damage:
+        return f"{network.name}: not trained on this machine; nothing written"
+    record = cast(NetworkRecord, found.record)
+    if "rounded" in record:
+        return f"{network.name}: came with the checkout; nothing written"
+    sections = [each for each in project.site.sections if network in each.networks]
+    epochs = {epoch for each in sections for epoch in epochs_read(each)}
+    whole = range(1, record["epochs"] + 1)
+    content = packed(folder, record, (epochs & set(whole)) | {record["epochs"]})
+    path = shipped_file(project.root, network)
+    write(path, content)
+    return f"{network.name}: {path.relative_to(project.root)}, {len(content):,} bytes"
+
+
+def main(root: Path) -> int:
+    project = open_project(root, None, draft=False)
+    networks = {each.name: each for s in project.site.sections for each in s.networks}
+    for network in networks.values():
+        print(ship(project, network))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(__file__).parents[2]))

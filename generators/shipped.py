@@ -1,0 +1,128 @@
+"""Trained networks that come with the checkout: one safetensors file each, in half precision.
+
+Matrices and kernels are rounded to float16; what has one axis (biases, BatchNorm's statistics) and
+networks that are small anyway stay exact. The metadata holds the network's record and a digest.
+"""
+
+import json
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import cast
+
+from generators.content import Network, Section
+from generators.errors import AuthorError
+from generators.figure import LOSSES, epoch_file
+from generators.files import digest, write
+from generators.store import NetworkRecord, write_sealed
+
+SMALL = 1 << 20
+"""Weights of an epoch below this many bytes are shipped as they are."""
+HEADER = 1 << 20
+
+
+def epochs_read(section: Section) -> tuple[int, ...]:
+    """Return after which epochs a section looks at its networks, as far as it lets itself be asked.
+
+    By convention a parameter `epochs` says so; without one it is the last epoch alone.
+    """
+    asked = section.parameters.get("epochs", ())
+    return tuple(epoch for epoch in asked if type(epoch) is int) if isinstance(asked, tuple) else ()
+
+
+def lacks(record: NetworkRecord, epochs: Iterable[int]) -> bool:
+    """Whether the weights after one of `epochs`, as far as it was trained, are not in its files."""
+    wanted = [epoch_file(epoch) for epoch in epochs if epoch <= record["epochs"]]
+    return any(name not in record["files"] for name in wanted)
+
+
+def shipped_file(root: Path, network: Network) -> Path:
+    """Return where a network is shipped, if it is: beside the package of its trainer."""
+    package = Path(*network.trainer.split(".")[:-1])
+    return root / package / "weights" / f"{network.name}.safetensors"
+
+
+def is_shipped(path: Path, key: str, epochs: Iterable[int] = ()) -> bool:
+    """Whether a file says that it holds the network of `key` after each of `epochs`.
+
+    Only its header is read, and torch is not imported.
+    """
+    record = record_in(path)
+    return record is not None and record["key"] == key and not lacks(record, epochs)
+
+
+def record_in(path: Path) -> NetworkRecord | None:
+    """Return the record in a file's metadata, or None where there is no such file.
+
+    Raises: AuthorError naming the file when it is cut short or of another make.
+    """
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as file:
+            (size,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(min(size, HEADER)))
+        return cast(NetworkRecord, json.loads(header["__metadata__"]["record"]))
+    except (ValueError, KeyError, TypeError, struct.error):
+        raise refused(path, "is no file of weights that this program wrote") from None
+
+
+def restore(path: Path, folder: Path) -> NetworkRecord:
+    """Unpack a shipped network into a folder such as training leaves, and return its record.
+
+    Raises: AuthorError naming the file when it is cut short or not as it was written.
+    """
+    from safetensors import SafetensorError, safe_open
+    from safetensors.torch import save
+
+    from generators.weights import read_tensors
+
+    record = record_in(path)
+    assert record is not None, path
+    try:
+        tensors = read_tensors(path)
+        with safe_open(path, "pt") as file:
+            expected = file.metadata()["digest"]
+    except (ValueError, KeyError, SafetensorError) as error:
+        raise refused(path, f"is damaged ({error})") from None
+    if digest(save(tensors)) != expected:
+        raise refused(path, "is not as it was written")
+    for name in record["files"]:
+        found = {
+            tensor.removeprefix(f"{name}/"): value
+            for tensor, value in tensors.items()
+            if tensor.startswith(f"{name}/")
+        }
+        content = save(found)
+        record["files"][name] = digest(content)
+        write(folder / name, content)
+    write_sealed(folder, record)
+    return record
+
+
+def packed(folder: Path, record: NetworkRecord, epochs: Iterable[int]) -> bytes:
+    """Return a trained network's weights after `epochs`, and its losses, as one file to be shipped.
+
+    Raises: ValueError naming a file of the network that is damaged.
+    """
+    from safetensors.torch import save
+
+    from generators.weights import read_tensors
+
+    names = [epoch_file(epoch) for epoch in sorted(set(epochs))]
+    tensors = {f"{LOSSES}/{k}": value for k, value in read_tensors(folder / LOSSES).items()}
+    is_small = (folder / names[0]).stat().st_size < SMALL
+    for name in names:
+        for tensor, value in read_tensors(folder / name).items():
+            is_rounded = value.is_floating_point() and value.dim() > 1 and not is_small
+            tensors[f"{name}/{tensor}"] = value.half() if is_rounded else value
+    told = {**record, "files": dict.fromkeys([*names, LOSSES], "")}
+    if not is_small:
+        told["rounded"] = "float16"
+    told.pop("seal", None)
+    metadata = {"record": json.dumps(told, sort_keys=True), "digest": digest(save(tensors))}
+    return save(tensors, metadata)
+
+
+def refused(path: Path, problem: str) -> AuthorError:
+    return AuthorError(f"{path} {problem}; take it from the repository again, or delete it")

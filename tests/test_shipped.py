@@ -1,0 +1,160 @@
+"""Networks that come with the checkout: served where they fit, refused where they are damaged."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+import torch
+from conftest import Small, forget
+from safetensors.torch import load_file, save_file
+
+import build
+from generators.digits import shipping
+from generators.digits.conditioned import ClassUNet, class_unet
+from generators.errors import AuthorError
+from generators.figure import LOSSES, epoch_file
+from generators.project import open_project
+from generators.shipped import is_shipped, packed, record_in, restore
+from generators.store import NetworkRecord, read_sealed
+
+SHIPPED = Path("generators/tiny/weights/small.safetensors")
+
+
+def run(small: Small, *arguments: str) -> int:
+    forget()
+    return build.main([*arguments, "--threads", "1"], small.root)
+
+
+@pytest.fixture
+def clone(small: Small, monkeypatch: pytest.MonkeyPatch) -> Small:
+    """A checkout with a shipped network, as it is after cloning; training it is a failure."""
+    assert run(small, "trained") == 0
+    project = open_project(small.root, None, False)
+    network = small.section("trained").networks[0]
+    assert "small.safetensors, " in shipping.ship(project, network)
+    shutil.rmtree(small.root / ".cache")
+    shutil.rmtree(small.root / "site")
+    monkeypatch.setattr(
+        "generators.making.Maker.fit", lambda *_: (_ for _ in ()).throw(RuntimeError("trains"))
+    )
+    return small
+
+
+def network_folder(small: Small) -> Path:
+    return next((small.root / ".cache" / "networks").iterdir())
+
+
+def test_a_clone_makes_a_section_without_training(clone: Small) -> None:
+    key = clone.keys("trained")
+    assert run(clone, "trained") == 0
+    record = json.loads((clone.root / "site/trained/record.json").read_text())
+    assert record["experiment"]["key"] == key[0], "where weights come from is no part of a key"
+    assert record["networks"]["small"]["provenance"]["seconds"] >= 0
+    assert len(load_file(network_folder(clone) / LOSSES)) == 3
+    project = open_project(clone.root, None, False)
+    told = shipping.ship(project, clone.section("trained").networks[0])
+    assert "small.safetensors" in told, "exact weights may be shipped on"
+
+
+def test_what_would_run_does_not_speak_of_training(
+    clone: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(clone, "trained", "--dry-run") == 0
+    assert "train small" not in capsys.readouterr().out
+    clone.edit("content/site.toml", "epochs = 3", "epochs = 2")
+    assert run(clone, "trained", "--dry-run") == 0
+    assert "train small" in capsys.readouterr().out
+
+
+def test_weights_of_another_recipe_are_not_served(clone: Small) -> None:
+    clone.edit("content/site.toml", "epochs = 3", "epochs = 2")
+    assert run(clone, "trained") == 1, "it went on to train"
+
+
+def test_a_damaged_file_stops_the_section_by_name(
+    clone: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = clone.root / SHIPPED
+    path.write_bytes(path.read_bytes()[:-40])
+    assert run(clone, "trained") == 1
+    assert "small.safetensors is damaged" in capsys.readouterr().out
+
+
+def written(folder: Path, network: torch.nn.Module) -> Path:
+    """Ship a network as if it had been trained for an epoch."""
+    (folder / "trained").mkdir()
+    save_file(network.state_dict(), folder / "trained" / epoch_file(1))
+    save_file({"0": torch.tensor([1 / 3])}, folder / "trained" / LOSSES)
+    record = cast(NetworkRecord, {"key": "k", "recipe": {}, "epochs": 1, "files": {}})
+    path = folder / "shipped.safetensors"
+    path.write_bytes(packed(folder / "trained", record, [1]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-40]), "is damaged"),
+        (lambda path: path.write_bytes(path.read_bytes()[:60]), "is no file of weights"),
+        (lambda path: path.write_bytes(b"PK\3\4 a pickle perhaps"), "is no file of weights"),
+        (lambda path: save_file({"weight": torch.zeros(4, 4)}, path), "is no file of weights"),
+        (lambda path: path.write_bytes(b""), "is no file of weights"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"\x7f"), "is not as it was"),
+    ],
+    ids=[
+        "cut in its tensors",
+        "cut in its header",
+        "another format",
+        "foreign",
+        "empty",
+        "changed",
+    ],
+)
+def test_a_damaged_or_foreign_file_is_refused_by_name(
+    tmp_path: Path, damage: Callable[[Path], object], message: str
+) -> None:
+    path = written(tmp_path, torch.nn.Linear(20, 20))
+    assert is_shipped(path, "k")
+    damage(path)
+    with pytest.raises(AuthorError, match=rf"shipped.safetensors {message}.*from the repository"):
+        restore(path, tmp_path / "restored")
+    assert not (tmp_path / "restored").exists()
+
+
+def test_an_epoch_that_was_left_out_is_not_faked(clone: Small) -> None:
+    path = clone.root / SHIPPED
+    record = record_in(path)
+    assert record is not None
+    assert list(record["files"]) == ["epoch-0003.safetensors", LOSSES], "no section asks for more"
+    assert is_shipped(path, record["key"])
+    assert is_shipped(path, record["key"], (3,))
+    assert not is_shipped(path, record["key"], (1, 3))
+    assert not is_shipped(path.with_name("other.safetensors"), record["key"])
+
+
+def test_kernels_are_rounded_and_statistics_are_not(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = ClassUNet(24).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_var.fill_(1e6 + 1)  # float16 ends at 65504
+    path = written(tmp_path, network)
+    assert path.stat().st_size < 0.6 * (tmp_path / "trained" / epoch_file(1)).stat().st_size
+    there = restore(path, tmp_path / "restored")
+    assert there["rounded"] == "float16"
+    assert not read_sealed(tmp_path / "restored").damage
+    assert load_file(tmp_path / "restored" / LOSSES)["0"].item() == torch.tensor(1 / 3).item()
+    served = class_unet(tmp_path / "restored" / epoch_file(1))
+    assert {value.dtype for value in served.parameters()} == {torch.float32}
+    assert torch.equal(served.unet.first[0][1].running_var, network.unet.first[0][1].running_var)
+    x, t, classes = torch.randn(2, 1, 28, 28), torch.rand(2), torch.eye(10)[:2]
+    with torch.inference_mode():
+        exact, rounded = network(x, t, classes), served(x, t, classes)
+    assert 0 < (rounded - exact).norm() / exact.norm() < 1e-2
+
+
+def test_a_file_that_is_gone_is_no_error(tmp_path: Path) -> None:
+    assert record_in(tmp_path / "none.safetensors") is None
