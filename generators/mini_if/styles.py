@@ -93,7 +93,7 @@ def lightness(picture: Picture) -> Picture:
 
 def blurred(grey: Picture, radius: float) -> Picture:
     soft = Image.fromarray((grey * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))
-    return np.asarray(soft, np.float32) / 255
+    return np.asarray(soft, np.float32) / np.float32(255)
 
 
 def printed(ink: Picture, dark: Colour, paper: Colour) -> Picture:
@@ -108,7 +108,7 @@ def to_image(picture: Picture) -> Image.Image:
 
 
 def to_array(image: Image.Image) -> Picture:
-    return np.asarray(image, np.float32) / 255
+    return np.asarray(image, np.float32) / np.float32(255)
 
 
 STYLES: dict[str, tuple[Style, tuple[str, ...]]] = {

@@ -1,0 +1,168 @@
+"""A3: the model behind the pictures: how it was trained, and how often it draws what is asked."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from generators.diffusion.pictures import to_bytes
+from generators.diffusion.sampling import generators_of
+from generators.errors import AuthorError
+from generators.figure import Context, Number, Output, Panels, Plot, Series
+from generators.mini_if.concepts import CORE, phrases
+from generators.mini_if.examination import left_out, missed, places, prompt_of, share
+from generators.mini_if.report import read_report
+from generators.parameters import Range
+from generators.part_a.descents import sample, times_of
+from generators.part_a.showing import Pixels, asked, guidance
+
+ROW = 8
+
+
+@dataclass(frozen=True)
+class Parameters:
+    samples: Annotated[int, Range(1, 64)] = 2
+    unseen: Annotated[int, Range(1, 400)] = 40
+    scale: Annotated[float, Range(0, 100)] = 7.0
+    stride: Annotated[int, Range(1, 499)] = 40
+    batch: Annotated[int, Range(1, 256)] = 31
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a cascade drew, what the judge named it, and the log of the embedded one's training.
+
+    `pictures` (C, h, w, 3) is the first sample of each concept; `named` (samples · C,) counts its
+    place in the judge's order of all concepts from 0, and so does `unseen_named` for combinations
+    that training left out, of which `unseen` (N, h, w, 3) are the first. `along` (K, N, h, w, 3)
+    are samples after `along_pictures` pictures of training.
+    """
+
+    pictures: Pixels
+    named: tuple[int, ...]
+    unseen: Pixels
+    unseen_prompts: tuple[str, ...]
+    unseen_named: tuple[int, ...]
+    losses: NDArray[np.float32]
+    along: Pixels
+    along_pictures: tuple[int, ...]
+    seconds: tuple[float, ...]
+    device: str
+    judge_accuracy: float
+    drawn_by: str
+    updates: int
+    seed: int
+
+
+def experiment(context: Context, parameters: Parameters) -> Results:
+    """Draw every concept several times, and combinations never trained with; ask the judge.
+
+    Raises: AuthorError where there is no judge.
+    """
+    judge = context.judge()
+    if judge is None:
+        raise AuthorError(f"{context.section}: no judge, expected one to score the samples")
+    names = list(CORE) * parameters.samples
+    prompts = [f"a photo of {phrases(name)[0]}" for name in names]
+    images, updates = drawn(context, parameters, prompts, "concepts")
+    combinations = left_out()[: parameters.unseen]
+    unseen_prompts = [prompt_of(*each) for each in combinations]
+    unseen, _ = drawn(context, parameters, unseen_prompts, "unseen")
+    report = read_report()
+    return Results(
+        to_bytes(images[: len(CORE)]),
+        places(judge, images, names),
+        to_bytes(unseen[: 2 * ROW]),
+        tuple(unseen_prompts),
+        places(judge, unseen, [concept for _, concept, _ in combinations]),
+        report.losses,
+        report.samples,
+        report.pictures,
+        report.seconds,
+        report.device,
+        report.judge_accuracy,
+        context.cascade().name,
+        updates,
+        context.seed,
+    )
+
+
+def drawn(
+    context: Context, parameters: Parameters, prompts: Sequence[str], what: str
+) -> tuple[Tensor, int]:
+    """Return a sample (N, 3, h, w) of each prompt and the number of updates, in small batches."""
+    cascade = context.cascade()
+    times = times_of(cascade.stage(1).schedule, parameters.stride)
+    generators = generators_of(context.stream(what), len(prompts))
+    images = []
+    for first in range(0, len(prompts), parameters.batch):
+        part = slice(first, first + parameters.batch)
+        estimate = cascade.guided(prompts[part], parameters.scale)
+        images.append(sample(context, estimate, generators[part], times, what))
+    return torch.cat(images), len(times) - 1
+
+
+def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
+    made = f"{guidance(parameters.scale)}, {results.updates} updates, seed {results.seed}"
+    prompts = results.unseen_prompts[: len(results.unseen)]
+    rows = [list(CORE)[first : first + ROW] for first in range(0, len(CORE), ROW)]
+    yield Panels(
+        "concepts",
+        f"“A photo of” each of the {len(CORE)} things that the embedded model was taught, the first "
+        f"sample of each, none chosen, drawn by {results.drawn_by}; {made}.",
+        "Small pictures of all concepts, in rows of eight: " + "; ".join(map(", ".join, rows)),
+        filled(results.pictures),
+        labels=[f"{row[0]} … {row[-1]}" for row in rows],
+    )
+    yield Panels(
+        "unseen",
+        "Combinations of style, thing and ground that training left out. "
+        + asked(prompts, parameters.scale, results.updates, results.seed),
+        "Small pictures: " + "; ".join(prompts),
+        filled(results.unseen),
+    )
+    pictures, losses = results.losses.T.tolist()
+    yield Plot(
+        "loss",
+        "The loss of stage 1 while it learned: the mean squared error of its prediction.",
+        "A curve that falls steeply at first and then slowly.",
+        [Series("mean squared error", pictures, losses)],
+        "pictures seen",
+        "loss",
+        logarithmic=True,
+    )
+    yield Panels(
+        "along",
+        "The same prompts and the same noise after so many pictures of training.",
+        "Rows of small pictures that grow from noise into things.",
+        results.along,
+        labels=[f"{count:,}" for count in results.along_pictures],
+    )
+    yield from numbers(results)
+
+
+def numbers(results: Results) -> Iterator[Number]:
+    """Yield what the text quotes."""
+    yield Number("cascade", results.drawn_by)
+    yield Number("concepts", str(len(CORE)))
+    yield Number("accuracy", share(results.named, 0))
+    yield Number("among-five", share(results.named, 4))
+    yield Number("samples", str(len(results.named)))
+    yield Number("unseen-accuracy", share(results.unseen_named, 0))
+    yield Number("unseen-samples", str(len(results.unseen_named)))
+    yield Number("judge-accuracy", f"{100 * results.judge_accuracy:.1f} %")
+    yield Number("pictures", f"{results.losses[-1, 0]:,.0f}")
+    yield Number("hours", " and ".join(f"{each / 3600:.1f}" for each in results.seconds))
+    yield Number("device", results.device)
+    yield Number("missed", ", ".join(missed(results.named)) or "none")
+
+
+def filled(pictures: Pixels) -> list[list[Pixels]]:
+    """Return pictures in rows of eight, the last row filled with white."""
+    blank = np.full_like(pictures[0], 255)
+    padded = [*pictures, *[blank] * (-len(pictures) % ROW)]
+    return [padded[first : first + ROW] for first in range(0, len(padded), ROW)]
