@@ -112,8 +112,8 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     rows = [list(CORE)[first : first + ROW] for first in range(0, len(CORE), ROW)]
     yield Panels(
         "concepts",
-        f"“A photo of” each of the {len(CORE)} things that the embedded model was taught, the first "
-        f"sample of each, none chosen, drawn by {results.drawn_by}; {made}.",
+        f"“A photo of” each of the {len(CORE)} things that the embedded model was taught, first "
+        f"samples, none chosen, drawn by {results.drawn_by}; {made}.",
         "Small pictures of all concepts, in rows of eight: " + "; ".join(map(", ".join, rows)),
         filled(results.pictures),
         labels=[f"{row[0]} … {row[-1]}" for row in rows],
