@@ -71,7 +71,7 @@ class Sampler:
         shown: tuple[Tensor, ...] = ()
         if self.low is not None:
             shown = (self.low[chosen].to(device), torch.tensor([LEVEL], device=device))
-        stage = Stage(painter.unet, self.schedule, self.size, device)
+        stage = Stage(painter.unet, self.schedule, self.size, device, noising=self.schedule)
         generators = [generators_of(1, number + 1)[number] for number in chosen]
         estimate = guided(Told(stage, (text, *shown)), Told(stage, (free, *shown)), self.scale)
         start = unit_noise(generators, torch.zeros(1, 3, self.size, self.size, device=device))
