@@ -1,0 +1,39 @@
+"""A density that changes over time as a heat-map, with paths of the flow that carries it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from generators.theory.mixture import Mixture
+from generators.theory.raster import PATH, Pixels, Values, heat_map, traced
+
+REACH = 2.8
+"""The values shown are -REACH … REACH."""
+WIDTH, HEIGHT = 1000, 360
+
+
+def density_map(densities: Sequence[Mixture]) -> Pixels:
+    """Return densities, one for each column, as an image (HEIGHT, column, 3)."""
+    x = torch.linspace(-REACH, REACH, HEIGHT, dtype=torch.float64)
+    return heat_map(torch.stack([each.density(x) for each in densities]).numpy())
+
+
+def carried(densities: Sequence[Mixture], start: int, x: Values) -> Values:
+    """Return the paths (path, time) of the flow through densities that is at x (path,) at `start`.
+
+    On a line no path crosses another, so each keeps the mass below it: it is one quantile.
+    """
+    share = densities[start].below(torch.from_numpy(x))
+    return torch.stack([each.quantile(share) for each in densities], dim=1).numpy()
+
+
+def drawn(image: Pixels, paths: Values) -> Pixels:
+    """Return a map with paths (path, column) of values on it."""
+    return traced(image, (paths + REACH) / (2 * REACH) * len(image), PATH, 2.2)
+
+
+def evenly(length: int, count: int) -> NDArray[np.int64]:
+    """Return `count` indices from 0 to length - 1, as evenly as whole numbers are."""
+    return np.linspace(0, length - 1, count).round().astype(np.int64)
