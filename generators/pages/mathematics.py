@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from generators.files import digest
 FORMAT = "1"
 INLINE = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
 DISPLAY = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOTALL)
+GLYPH = re.compile(r'<path d="([^"]+)"></path>')
 
 
 class Formula(NamedTuple):
@@ -50,7 +52,7 @@ class Mathematics:
         }
         if new and self.can_render:
             self.known |= self.rendered(new)
-        return {name: self.replaced(page) for name, page in pages.items()}
+        return {name: sharing_glyphs(self.replaced(page)) for name, page in pages.items()}
 
     def rendered(self, new: dict[str, Formula]) -> dict[str, str]:
         """Return the HTML of formulas by key, from one run of Node."""
@@ -86,6 +88,27 @@ class Mathematics:
             return source
         self.used[formula.key] = self.known[formula.key]
         return self.known[formula.key]
+
+
+def sharing_glyphs(page: str) -> str:
+    """Draw each glyph of a page's formulas once, at its end, for all formulas to refer to.
+
+    A page of long derivations would otherwise be mostly letters, drawn over and over.
+    """
+    if "</body>" not in page:
+        return page
+    counts = Counter(GLYPH.findall(page))
+    shared = {path: f"glyph-{digest(path.encode())[:8]}" for path, n in counts.items() if n > 1}
+    if not shared:
+        return page
+
+    def reference(match: re.Match[str]) -> str:
+        return f'<use href="#{shared[match[1]]}"></use>' if match[1] in shared else match[0]
+
+    glyphs = "".join(f'<path id="{name}" d="{path}"></path>' for path, name in shared.items())
+    hidden = 'width="0" height="0" style="position: absolute" aria-hidden="true"'
+    sheet = f"<svg {hidden}><defs>{glyphs}</defs></svg>\n"
+    return GLYPH.sub(reference, page).replace("</body>", f"{sheet}</body>")
 
 
 def can_render(templates: Path) -> bool:
