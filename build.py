@@ -94,19 +94,19 @@ def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
         from generators.pages.serve import serve
 
         return serve(project.root, project.out, chosen.draft, chosen.port)
-    stale = [s for s in wanted(statuses, chosen) if chosen.force or not s.is_fresh]
+    stale = wanted(statuses, chosen)
     if chosen.dry_run:
         return say(expectations(project, stale, chosen.force))
     if not chosen.render_only and resolve(stale):
         project = open_project(project.root, project.out, chosen.draft, chosen.model)
         statuses = read_statuses(project)
-        stale = [s for s in wanted(statuses, chosen) if chosen.force or not s.is_fresh]
+        stale = wanted(statuses, chosen)
     is_idle = pages_are_fresh(project, statuses) and (chosen.render_only or not stale)
     with nullcontext() if is_idle else locked(project):
         if not is_idle:
             write(project.out / MARK, b"")
             statuses = read_statuses(project)
-            stale = [s for s in wanted(statuses, chosen) if chosen.force or not s.is_fresh]
+            stale = wanted(statuses, chosen)
         outcomes = {} if chosen.render_only else make(project, stale, chosen)
         statuses = [
             status(project, s.section) if s.section.name in outcomes else s for s in statuses
@@ -128,7 +128,9 @@ def read_statuses(project: Project) -> list[Status]:
 
 
 def wanted(statuses: list[Status], chosen: argparse.Namespace) -> list[Status]:
-    return [s for s in statuses if not chosen.sections or s.section.name in chosen.sections]
+    """Return the sections that are to be made."""
+    of_these = [s for s in statuses if not chosen.sections or s.section.name in chosen.sections]
+    return [s for s in of_these if chosen.force or not s.is_fresh]
 
 
 def resolve(stale: list[Status]) -> bool:

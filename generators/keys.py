@@ -11,10 +11,12 @@ from generators.files import digest
 FORMAT = "1"
 CASCADE = (
     ("generators.diffusion.cascade", "Cascade"),
-    ("generators.diffusion.loading", "load_stage"),
+    ("generators.diffusion.stage", "Stage"),
+    ("generators.diffusion.schedule", "schedule_of"),
+    ("generators.diffusion.scheduler_config", "read_config"),
     ("generators.diffusion.text", "encode"),
 )
-"""What a cascade computes with; how it is found and fetched is no part of a key."""
+"""What a cascade computes with; how it is found, fetched and read is no part of a key."""
 
 
 class Key(NamedTuple):

@@ -251,7 +251,9 @@ class Maker:
         from generators.diffusion.loading import open_cascade
 
         if model.name not in self.cascades:
-            self.cascades[model.name] = open_cascade(model, self.device)
+            self.cascades[model.name] = open_cascade(
+                model, self.device, self.project.root / ".cache" / "embeddings"
+            )
         return self.cascades[model.name]
 
     def dataset(self, name: str) -> Path:

@@ -67,6 +67,11 @@ def second_of(places: list[str]) -> list[str]:
     if len(places) == 2:
         return []
     found = re.fullmatch(r"(.*/)IF-I-(M|L|XL)(-.*)?", places[0])
+    if second := re.fullmatch(r"(.*/IF-I)I(-.*)", places[0]):
+        first = f"{second[1]}{second[2]}"
+        raise AuthorError(
+            f"model {places[0]!r}: this is a stage 2, expected its stage 1, {first!r}"
+        )
     if not found:
         raise AuthorError(
             f"model {places[0]!r}: no folder and none of DeepFloyd's stages 1, expected "
@@ -87,11 +92,13 @@ def placed(place: str, root: Path, name: str) -> str:
 def known_by(place: str, root: Path) -> str:
     """Return what identifies a place: a manifest, its files' bytes, or a commit on the Hub."""
     path = Path(place)
+    if not path.is_absolute():
+        return f"{place} {commit_of(place)}"
     if (path / MANIFEST).is_file():
         return digest((path / MANIFEST).read_bytes())[:16]
     if path.exists():
         return digest_of_files(path, root / ".cache" / "models.json")
-    return MISSING if path.is_absolute() else f"{place} {commit_of(place)}"
+    return MISSING
 
 
 def digest_of_files(place: Path, memory: Path) -> str:

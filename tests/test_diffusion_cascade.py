@@ -17,12 +17,11 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
 
 from generators.diffusion.batching import Told
-from generators.diffusion.cascade import Stage, enlarged, noise_of
 from generators.diffusion.estimators import guided
-from generators.diffusion.loading import load_stage, open_cascade
+from generators.diffusion.loading import embed, load_stage, open_cascade
 from generators.diffusion.sampling import denoise, generators_of, last, unit_noise
 from generators.diffusion.schedule import counted
-from generators.diffusion.text import encode
+from generators.diffusion.stage import Stage, enlarged, noise_of
 from generators.errors import AuthorError
 from generators.models import find_model
 
@@ -110,11 +109,11 @@ def test_a_stage_says_its_size_and_is_not_in_training(cascade: Path) -> None:
 
 def test_the_wrong_stage_is_refused_by_name(cascade: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        ValueError, match="takes 6 channels, expected 3 for stage 1: this is the oth"
+        ValueError, match="takes 6 channels, expected 3 for stage 1: this is stage 2"
     ):
         load_stage(cascade / "stage_2", 1, CPU)
     with pytest.raises(
-        ValueError, match="takes 3 channels, expected 6 for stage 2: this is the oth"
+        ValueError, match="takes 3 channels, expected 6 for stage 2: this is stage 1"
     ):
         load_stage(cascade / "stage_1", 2, CPU)
     with pytest.raises(AuthorError, match=r"found no unet/config.json, expected a cascade"):
@@ -134,7 +133,7 @@ def test_the_spread_of_a_fixed_variance_is_passed_over(text: tuple[Tensor, Tenso
 
 def test_prompts_are_encoded_as_diffusers_does(cascade: Path) -> None:
     folder = cascade / "stage_1"
-    ours = encode(["A photo of a DOG ", ""], folder, CPU)
+    ours = embed(["A photo of a DOG ", ""], folder, CPU, torch.float32)
     assert ours.shape == (2, 77, 16)
     pipeline = IFPipeline(**(dict.fromkeys(("unet", "scheduler", "safety_checker")) | {
         "feature_extractor": None, "watermarker": None, "requires_safety_checker": False,
@@ -144,12 +143,14 @@ def test_prompts_are_encoded_as_diffusers_does(cascade: Path) -> None:
     with torch.no_grad():
         prompt, nothing = pipeline.encode_prompt(" a photo of a dog")
     assert torch.allclose(ours, torch.cat([prompt, nothing]), atol=1e-6)
-    assert not torch.allclose(ours[0], encode(["a photo of a cat"], folder, CPU)[0], atol=1e-2)
+    assert not torch.allclose(
+        ours[0], embed(["a photo of a cat"], folder, CPU, torch.float32)[0], atol=1e-2
+    )
 
 
-def test_a_cascade_samples_and_enlarges_by_the_words(cascade: Path) -> None:
+def test_a_cascade_samples_and_enlarges_by_the_words(cascade: Path, tmp_path: Path) -> None:
     model = find_model(str(cascade), Path("/"))
-    opened = open_cascade(model, CPU)
+    opened = open_cascade(model, CPU, tmp_path, torch.float32)
     prompts = ["a dog", "a ship"]
     x_t, generators = opened.noise(generators_of(1, 2)), generators_of(2, 2)
     estimate, noises = opened.guided(prompts, 7), opened.stage(1).schedule

@@ -10,6 +10,8 @@ import build
 from generators.errors import AuthorError
 from generators.models import find_model
 
+QUICK = ["--device", "cpu", "--threads", "1"]
+
 SECTION = """+++
 title = "Told"
 part = "a"
@@ -69,7 +71,7 @@ def told(small: Small) -> Small:
 
 
 def test_a_section_runs_on_the_cascade_of_its_part(told: Small) -> None:
-    assert build.main(["told"], told.root) == 0
+    assert build.main(["told", *QUICK], told.root) == 0
     assert (told.root / "site" / "told" / "sample.png").is_file()
     assert build.main(["told", "--dry-run"], told.root) == 0
 
@@ -85,7 +87,7 @@ def test_another_cascade_is_another_key(told: Small, capsys: pytest.CaptureFixtu
 def test_a_model_that_is_not_there_is_one_line_for_the_section_that_needs_it(
     told: Small, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert build.main(["told", "plain", "--model", "mini-if"], told.root) == 1
+    assert build.main(["told", "plain", "--model", "mini-if", *QUICK], told.root) == 1
     output = capsys.readouterr().out
     assert "model mini-if: found no folder" in output
     assert (told.root / "site" / "plain" / "moving.gif").is_file()

@@ -1,84 +1,19 @@
-"""A cascade for its users: prompts in, estimators, noise and enlarged images out.
+"""A cascade for its users: prompts in, estimators, noise and enlarged images out."""
 
-    stage 1: unet (3 channels in), scheduler, text_encoder, tokenizer
-    stage 2: unet (6 channels in, noise level as class), scheduler, image_noising_scheduler
-
-Sizes are read from the configs. A stage is a `Network`: stage 1 is told (text,), stage 2
-(text, *enlarged), where text is (B or 1, 77, C).
-"""
-
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch import Tensor
 
 from generators.diffusion.batching import Told
 from generators.diffusion.estimators import guided
-from generators.diffusion.sampling import (
-    Estimator,
-    Generators,
-    Noise,
-    denoise,
-    last,
-    unit_noise,
-)
-from generators.diffusion.schedule import Schedule, counted
+from generators.diffusion.sampling import Estimator, Generators, denoise, last, unit_noise
+from generators.diffusion.schedule import counted
+from generators.diffusion.stage import Stage as Stage
+from generators.diffusion.stage import enlarged
 
 Number: TypeAlias = Literal[1, 2]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A UNet, the schedule it was trained with, and the height and width of its images.
-
-    `noising` is the schedule by which stage 2 noises the small images that it enlarges.
-    """
-
-    unet: nn.Module
-    schedule: Schedule
-    size: int
-    device: torch.device
-    noising: Schedule | None = None
-
-    def __call__(self, x_t: Tensor, t: int, *conditions: Tensor) -> Noise:
-        """Return the noise in x_t (N, 3, H, W); see `enlarged` for what stage 2 is told."""
-        text, *enlarged = conditions
-        low, level = enlarged or (x_t[:, :0], None)
-        given = torch.cat([x_t, low.to(x_t)], dim=1).to(next(self.unet.parameters()).dtype)
-        (output,) = self.unet(given, t, text.to(given), level, return_dict=False)
-        return noise_of(output.to(x_t), x_t, t, self.schedule)
-
-
-def noise_of(output: Tensor, x_t: Tensor, t: int, schedule: Schedule) -> Noise:
-    """Split a network's output (B, 3 or 6, H, W) into ε and spread.
-
-    A v-prediction becomes ε = √ᾱ_t v + √(1-ᾱ_t) x_t, since v = √ᾱ_t ε - √(1-ᾱ_t) x_0
-    (Salimans & Ho 2022). The spread of a network whose variance is fixed is passed over.
-    """
-    mean, spread = output[:, : x_t.shape[1]], output[:, x_t.shape[1] :]
-    if schedule.config.prediction_type == "v_prediction":
-        level = schedule.at(t)
-        mean = math.sqrt(level) * mean + math.sqrt(1 - level) * x_t
-    return Noise(mean, spread if schedule.spread is None else None)
-
-
-def enlarged(
-    image: Tensor, stage: Stage, level: int, generators: Generators
-) -> tuple[Tensor, Tensor]:
-    """Return what stage 2 is told of small images (B, 3, h, w): them, enlarged and noised, and how.
-
-    Bilinear with aligned corners, then x_level of the stage's `noising` (Ho et al. 2022, Cascaded
-    Diffusion Models); (B, 3, H, W) and the level (1,).
-    """
-    assert stage.noising is not None, "only stage 2 enlarges"
-    size = (stage.size, stage.size)
-    large = interpolate(image, size, mode="bilinear", align_corners=True)
-    noisy = stage.noising.add_noise(large, level, unit_noise(generators, large))
-    return noisy, torch.tensor([level], device=image.device)
 
 
 class Cascade:

@@ -1,70 +1,134 @@
 """One adapter for every cascade in the layout of diffusers' DeepFloyd IF pipelines."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 import torch
 from diffusers import UNet2DConditionModel
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import T5EncoderModel
 
-from generators.diffusion.cascade import Cascade, Number, Stage
+from generators.diffusion import hub
+from generators.diffusion.cascade import Cascade, Number
+from generators.diffusion.reading import precision, read_network, settle, verify
 from generators.diffusion.schedule import schedule_of
 from generators.diffusion.scheduler_config import read_config
-from generators.diffusion.text import encode
+from generators.diffusion.stage import Stage
+from generators.diffusion.text import encode, looked_up, read_dictionary, read_tokenizer, remembered
 from generators.errors import AuthorError
-from generators.models import Model
+from generators.models import Model, commit_of
 
 CHANNELS: dict[int, int] = {1: 3, 2: 6}
-PARTS = {
-    1: ("unet/config.json", "scheduler/scheduler_config.json"),
-    2: (
-        "unet/config.json",
-        "scheduler/scheduler_config.json",
-        "image_noising_scheduler/scheduler_config.json",
-    ),
-}
+SCHEDULES = {1: ("scheduler",), 2: ("scheduler", "image_noising_scheduler")}
 
 
-def open_cascade(model: Model, device: torch.device) -> Cascade:
-    """Return the cascade that a model names; nothing of it is read before it is used."""
+def open_cascade(
+    model: Model, device: torch.device, memory: Path, dtype: torch.dtype | None = None
+) -> Cascade:
+    """Return the cascade that a model names; nothing of it is read before it is used.
+
+    Embeddings are kept in the folder `memory`. It computes in `dtype`, by default in what suits
+    the device.
+    """
+    dtype = dtype or precision(device)
 
     def load(number: Number) -> Stage:
-        return load_stage(folder_of(model, number), number, device)
+        patterns = ["unet/*.json", *(f"{part}/*.json" for part in SCHEDULES[number])]
+        check_stage(folder_of(model, number, partial(hub.fetch, patterns=patterns)), number)
+        folder = folder_of(model, number, partial(hub.fetch_weights, part="unet"))
+        verify(folder, ("unet", *SCHEDULES[number]))
+        return load_stage(folder, number, device, dtype)
 
-    def embed(prompts: Sequence[str]) -> Tensor:
-        return encode(prompts, folder_of(model, 1), device).cpu()
+    def made(prompts: Sequence[str]) -> Tensor:
+        folder_of(model, 1, partial(hub.fetch, patterns=["tokenizer/*"]))
+        folder = folder_of(model, 1, partial(hub.fetch_weights, part="text_encoder"))
+        verify(folder, ("text_encoder", "tokenizer"))
+        return embed(prompts, folder, device, dtype)
 
-    return Cascade(model.name, load, embed)
+    def kept(prompts: Sequence[str]) -> Tensor:
+        return remembered(prompts, memory, f"{encoder_of(model)} {dtype}", made)
+
+    @cache
+    def dictionary() -> dict[str, Tensor]:
+        folder = folder_of(model, 1, partial(hub.fetch, patterns=["unet/*.json"]))
+        width = json.loads((folder / "unet" / "config.json").read_text())["encoder_hid_dim"]
+        return read_dictionary(Path(model.embeddings), width)
+
+    def found(prompts: Sequence[str]) -> Tensor:
+        return looked_up(prompts, dictionary(), Path(model.embeddings))
+
+    return Cascade(model.name, load, found if model.embeddings else kept)
 
 
-def folder_of(model: Model, number: Number) -> Path:
-    """Return the folder of a stage.
+def folder_of(model: Model, number: Number, fetch: Callable[[str], Path]) -> Path:
+    """Return the folder of a stage, which `fetch` gets for a Hub id.
 
     Raises: AuthorError naming the model when the stage is not there.
     """
-    folder = Path(model.stages[number - 1])
-    if not folder.is_dir():
-        raise AuthorError(f"model {model.name}: found no folder {folder}")
-    return folder
+    place = model.stages[number - 1]
+    if not Path(place).is_absolute():
+        return fetch(place)
+    if not Path(place).is_dir():
+        raise AuthorError(f"model {model.name}: found no folder {place}")
+    return Path(place)
 
 
-def load_stage(folder: Path, number: Number, device: torch.device) -> Stage:
-    """Read stage 1 or 2 from its folder, ready to be asked, in float32.
+def encoder_of(model: Model) -> str:
+    """Return what the text encoder of a model is known by."""
+    known = model.identity.get("model") or model.identity["model stage 1"]
+    if not model.is_unresolved:
+        return known
+    hub.resolve(model)
+    return f"{model.stages[0]} {commit_of(model.stages[0])}"
+
+
+def check_stage(folder: Path, number: Number) -> None:
+    """Refuse a folder that is not stage 1 or 2, whichever is asked for.
+
+    Raises: AuthorError naming the folder, and the stage that it is instead.
+    """
+    for part in ("unet/config.json", *(f"{each}/scheduler_config.json" for each in SCHEDULES[1])):
+        if not (folder / part).is_file():
+            raise AuthorError(f"{folder}: found no {part}, expected a cascade in diffusers' layout")
+    found = json.loads((folder / "unet" / "config.json").read_text()).get("in_channels")
+    if found != CHANNELS[number]:
+        other = [each for each, channels in CHANNELS.items() if channels == found]
+        this = f"stage {other[0]}; give --model STAGE1,STAGE2" if other else "no stage of a cascade"
+        expected = f"{CHANNELS[number]} for stage {number}: this is {this}"
+        raise AuthorError(f"{folder}: the UNet takes {found} channels, expected {expected}")
+
+
+def load_stage(
+    folder: Path, number: Number, device: torch.device, dtype: torch.dtype = torch.float32
+) -> Stage:
+    """Read stage 1 or 2 from its folder, ready to be asked.
 
     Raises: AuthorError naming the folder when it is no such stage or lacks a part.
     """
-    for part in PARTS[number][:2]:
-        if not (folder / part).is_file():
-            raise AuthorError(f"{folder}: found no {part}, expected a cascade in diffusers' layout")
-    config = json.loads((folder / "unet" / "config.json").read_text())
-    found = config.get("in_channels")
-    if found != CHANNELS[number]:
-        other = "the other stage" if found in CHANNELS.values() else "no stage of a cascade"
-        expected = f"{CHANNELS[number]} for stage {number}: this is {other}"
-        raise AuthorError(f"{folder}: the UNet takes {found} channels, expected {expected}")
-    schedules = [schedule_of(read_config(folder / part)) for part in PARTS[number][1:]]
-    unet: nn.Module = UNet2DConditionModel.from_pretrained(folder / "unet")  # type: ignore
-    return Stage(
-        unet.eval().to(device), schedules[0], config["sample_size"], device, *schedules[1:]
+    check_stage(folder, number)
+    schedule, noising = (
+        schedule_of(read_config(folder / part / "scheduler_config.json"))
+        for part in (SCHEDULES[number][0], SCHEDULES[number][-1])
     )
+    unet = read_network(UNet2DConditionModel, folder / "unet", dtype)
+    size = json.loads((folder / "unet" / "config.json").read_text())["sample_size"]
+    return Stage(settle(unet, device), schedule, size, device, noising if number == 2 else None)
+
+
+def embed(prompts: Sequence[str], folder: Path, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return the embeddings (N, 77, C) of prompts by the encoder in a stage 1 folder.
+
+    It is read for this call and dropped after it: it may be larger than both stages.
+    """
+    path = folder / "text_encoder" / "config.json"
+    if not path.is_file():
+        raise AuthorError(f"{folder}: found no text_encoder/config.json, expected a text encoder")
+    config = json.loads(path.read_text())
+    tokenizer = read_tokenizer(folder / "tokenizer", config["d_model"], config["vocab_size"])
+    encoder = settle(read_network(T5EncoderModel, path.parent, dtype), device)
+    rows = [
+        encode(prompts[at : at + 8], tokenizer, encoder, device) for at in range(0, len(prompts), 8)
+    ]
+    return torch.cat(rows)
