@@ -1,0 +1,110 @@
+"""Search for pairs that make good illusions: python -m generators.mini_if.search anagrams
+
+Pairs of concepts in one manner, drawn at random, each with a few noises, in order of the worse
+side's fit by the judge. What is printed can be copied into the front matter of a section.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from generators import machine
+from generators.diffusion.cascade import Cascade
+from generators.diffusion.estimators import anagram, hybrid, unchanged
+from generators.diffusion.filters import gaussian
+from generators.diffusion.loading import open_cascade
+from generators.diffusion.sampling import Estimator, denoise, generators_of, last
+from generators.diffusion.schedule import strided
+from generators.diffusion.scores import Judge, Look, alignment, concealment, seen
+from generators.diffusion.views import flip, identity
+from generators.mini_if.concepts import CORE, phrases
+from generators.mini_if.judge import load_judge
+from generators.mini_if.styles import STYLES
+from generators.models import EMBEDDED, find_model
+from generators.part_a.illusions import Combine
+
+ROOT = Path(__file__).parent.parent.parent
+LOW = gaussian(33, 2.0)
+UPRIGHT, FLIPPED = identity(), flip()
+KINDS: dict[str, tuple[tuple[Look, Look], Combine]] = {
+    "anagrams": (
+        (UPRIGHT.apply, FLIPPED.apply),
+        lambda parts: anagram([(UPRIGHT, parts[0]), (FLIPPED, parts[1])]),
+    ),
+    "hybrids": (
+        (LOW, unchanged),
+        lambda parts: hybrid(far=parts[0], near=parts[1], low_pass=LOW),
+    ),
+}
+
+
+class Found(NamedTuple):
+    """Two prompts, and the alignment and concealment of the best picture of both."""
+
+    first: str
+    second: str
+    alignment: float
+    concealment: float
+
+
+def pairs(count: int, seed: int) -> list[tuple[str, str]]:
+    """Return prompts for two different things in one manner."""
+    random = Random(seed)
+    found = []
+    for _ in range(count):
+        opening = random.choice(random.choice(list(STYLES.values()))[1])
+        names = random.sample(CORE, 2)
+        first, second = (f"{opening} {phrases(name)[0]}".strip() for name in names)
+        found.append((first, second))
+    return found
+
+
+def search(
+    cascade: Cascade, judge: Judge, kind: str, wanted: Sequence[tuple[str, str]], noises: int
+) -> Iterator[Found]:
+    """Yield the best of `noises` pictures of each pair."""
+    looks, combine = KINDS[kind]
+    for pair in wanted:
+        parts = [cascade.guided([prompt], 7.0) for prompt in pair]
+        images = drawn(cascade, combine, parts, noises)
+        similarity = seen(judge, images, looks, pair)
+        best = int(alignment(similarity).argmax())
+        scores = [score(similarity)[best].item() for score in (alignment, concealment)]
+        yield Found(*pair, *scores)
+
+
+def drawn(cascade: Cascade, combine: Combine, parts: Sequence[Estimator], count: int) -> Tensor:
+    """Return pictures (count, 3, h, w) of a combined estimate, from noises 0 … count - 1."""
+    schedule = cascade.stage(1).schedule
+    generators = generators_of(0, count)
+    times = strided(len(schedule.alpha_bar), 40)
+    steps = denoise(
+        cascade.noise(generators), combine(parts), schedule, times, generators=generators
+    )
+    return last(steps).x_t
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kind", choices=sorted(KINDS))
+    parser.add_argument("--count", type=int, default=40, help="pairs")
+    parser.add_argument("--noises", type=int, default=3, help="pictures of each pair")
+    parser.add_argument("--seed", type=int, default=180)
+    chosen = parser.parse_args()
+    machine.prepare(machine.cores())
+    model = find_model(EMBEDDED[0], ROOT)
+    cascade = open_cascade(model, torch.device("cpu"), ROOT / ".cache")
+    found = search(
+        cascade, load_judge(), chosen.kind, pairs(chosen.count, chosen.seed), chosen.noises
+    )
+    for each in sorted(found, key=lambda one: -one.alignment):
+        print(f"{each.alignment:.3f} {each.concealment:.3f}  {each.first} | {each.second}")
+
+
+if __name__ == "__main__":
+    main()
