@@ -4,6 +4,7 @@
   const TURN_MILLISECONDS = 1400;
   const FARTHEST = 10;
   const UNDOS = 40;
+  const RELEASE_MILLISECONDS = 60000;
   const MARGIN = 1;
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const wantsStillness = matchMedia('(prefers-reduced-motion: reduce)');
@@ -217,10 +218,11 @@
     const lineTo = (x, y) => {
       pen.strokeStyle = colour;
       pen.lineWidth = brush.valueAsNumber;
-      pen.lineCap = pen.lineJoin = 'round';
+      pen.lineCap = 'round';
       pen.beginPath();
       pen.moveTo(at.x, at.y);
-      pen.lineTo(x, y);
+      // A line without length would leave no dot.
+      pen.lineTo(x + (x === at.x && y === at.y ? .01 : 0), y);
       pen.stroke();
     };
     const move = (x, y) => {
@@ -257,7 +259,7 @@
       link.href = URL.createObjectURL(file);
       link.download = 'drawing.png';
       link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href));
+      setTimeout(() => URL.revokeObjectURL(link.href), RELEASE_MILLISECONDS);
     });
 
     canvas.addEventListener('pointerdown', (event) => {

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browsing import browser, complaints, exhibition, open_page, part
 
 import generators
 from generators.content import Section
@@ -14,6 +15,8 @@ from generators.keys import experiment_key, figures_key
 from generators.project import open_project
 
 ROOT = Path(__file__).parent.parent
+
+__all__ = ["browser", "complaints", "exhibition", "open_page", "part"]  # fixtures for all
 
 SITE = """
 title = "A small write-up"

@@ -2,44 +2,15 @@
 
 import functools
 import http.server
-import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
-from test_pages import make_exhibition
+from browsing import NARROW, WIDE, Opener, figure
+from playwright.sync_api import Page, expect
 
 ROOT = Path(__file__).parent.parent
-CHROMIUM = shutil.which("chromium")
-SWITCHES = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-WIDE, NARROW = (1280, 900), (360, 640)
-Opener = Callable[..., Page]
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*SWITCHES])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def exhibition(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_exhibition(tmp_path_factory.getbasetemp() / "exhibition")
 
 
 @pytest.fixture(scope="module", params=["exhibition", "published"])
@@ -47,39 +18,6 @@ def site(request: pytest.FixtureRequest) -> Path:
     if request.param == "published":
         return ROOT / "site"
     return Path(request.getfixturevalue("exhibition"))
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    """What the console, the network and scripts complained about in a test, kept by `open_page`."""
-    return []
-
-
-@pytest.fixture
-def open_page(browser: Browser, complaints: list[str]) -> Iterator[Opener]:
-    contexts = []
-
-    def open_page(address: str, size: tuple[int, int] = WIDE, **options: object) -> Page:
-        width, height = size
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        context.set_default_timeout(5000)
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
-        page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
-        page.goto(address)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-
-
-@pytest.fixture
-def part(exhibition: Path) -> str:
-    """The address of the exhibition's page with every kind of figure."""
-    return (exhibition / "part-a.html").as_uri()
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -118,10 +56,6 @@ def load_everything(page: Page) -> list[str]:
     return empty
 
 
-def figure(page: Page, kind: str) -> Locator:
-    return page.locator(f"figure.{kind}").first
-
-
 def test_pages_from_disk_load_whole_and_without_complaint(
     site: Path, open_page: Opener, complaints: list[str]
 ) -> None:
@@ -153,9 +87,10 @@ def test_without_scripts_every_picture_is_there(site: Path, open_page: Opener) -
     for name in names(site):
         page = open_page((site / name).as_uri(), java_script_enabled=False)
         for each in page.locator("figure").all():
-            expect(
-                each.locator(".plate").locator("img, [role=img]").locator("visible=true")
-            ).to_have_count(1)
+            kind = each.get_attribute("class") or ""
+            pictures = each.locator(".plate").locator("img, [role=img]").locator("visible=true")
+            expect(pictures).to_have_count({"distance": 2, "pad": 0}.get(kind, 1))
+            expect(each.locator(".unscripted")).to_have_count(int(kind == "pad"))
         expect(page.locator("button:visible:not(dialog button)")).to_have_count(0)
 
 

@@ -181,11 +181,6 @@ def build(root: Path, *options: str, expected: int = 0) -> None:
     assert ran.returncode == expected, ran.stdout + ran.stderr
 
 
-@pytest.fixture(scope="module")
-def exhibition(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_exhibition(tmp_path_factory.getbasetemp() / "exhibition")
-
-
 @pytest.fixture(scope="module", params=["exhibition", "published"])
 def site(request: pytest.FixtureRequest) -> Path:
     if request.param == "published":
