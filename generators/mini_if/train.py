@@ -5,7 +5,8 @@ processes of one thread each are faster than one of two:
 
     torchrun --nproc-per-node 2 -m generators.mini_if.train stage_1 --recipe core
 
-Stage 2 is told its words by stage 1's encoder, as that is when the training of stage 2 begins.
+Stage 2 is told its words by stage 1's encoder, as that is whenever its training is started: train
+stage 2 last, or a little more when stage 1 is done.
 """
 
 import argparse
@@ -87,11 +88,11 @@ def train(stage_name: str, recipe_name: str, limits: Limits, cache: Path) -> Tra
     torch.manual_seed(SEED)
     painter = Painter(make_encoder(len(tokenizer)), make_unet(recipe, stage))
     torch.random.set_rng_state(state)
-    if stage == 2 and not (folder / STATE).exists():
-        take_encoder(painter, cache / f"stage_1-{recipe_name}" / STATE)
     painter.encoder.requires_grad_(stage == 1)
     schedule = schedule_of(SchedulerConfig(**SCHEDULER))  # type: ignore
     training = Training(painter, recipe, folder, accelerator)
+    if stage == 2:
+        take_encoder(painter, cache / f"stage_1-{recipe_name}" / STATE)
     examples = Examples(SEED + stage, stage, tokenizer, recipe.dropped, schedule)
     training.run(examples, HybridLoss(schedule), limits, sampler_of(stage, tokenizer, schedule))
     return training
