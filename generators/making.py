@@ -159,6 +159,8 @@ class Maker:
         started = time.monotonic()
         results = module.experiment(context, parameters)
         provenance = self.provenance(time.monotonic() - started)
+        if section.model:
+            provenance["model"] = section.model.credit
         folder = self.results_folder(status)
         self.keep(folder, pack(results), status.experiment.digest, provenance, records)
         return folder
@@ -172,6 +174,7 @@ class Maker:
             "section": section.name,
             "key": status.experiment.digest,
             "seed": section.seed,
+            "model": section.model.credit if section.model else "none",
             "parameters": section.parameters,
             "networks": {each.name: each.recipe for each in section.networks},
             "draft": self.project.draft,
@@ -250,11 +253,12 @@ class Maker:
         """Return a cascade; it is loaded once per build."""
         from generators.diffusion.loading import open_cascade
 
-        if model.name not in self.cascades:
-            self.cascades[model.name] = open_cascade(
+        place = ",".join((*model.stages, model.embeddings))
+        if place not in self.cascades:
+            self.cascades[place] = open_cascade(
                 model, self.device, self.project.root / ".cache" / "embeddings"
             )
-        return self.cascades[model.name]
+        return self.cascades[place]
 
     def dataset(self, name: str) -> Path:
         return find(name, self.project.site.datasets.get(name, ""))

@@ -32,6 +32,12 @@ class Model(NamedTuple):
     identity: dict[str, str]
 
     @property
+    def credit(self) -> str:
+        """The name, and what a page must say of weights made by others."""
+        is_theirs = any("DeepFloyd" in place for place in self.stages)
+        return self.name + " (weights for non-commercial research only)" * is_theirs
+
+    @property
     def is_unresolved(self) -> bool:
         """Whether a stage on the Hub is not known by its commit yet."""
         return any(value.endswith(UNRESOLVED) for value in self.identity.values())
@@ -59,7 +65,9 @@ def find_model(name: str, root: Path) -> Model:
     if dictionaries:
         embeddings = str(root / Path(dictionaries[0]).expanduser())
         identity["model embeddings"] = known_by(embeddings, root)
-    return Model(name, (first, second), embeddings, identity)
+    # A page shows the name, and where somebody keeps a folder is no part of it.
+    shown = ", ".join(Path(item).name if Path(item).is_absolute() else item for item in items)
+    return Model(shown, (first, second), embeddings, identity)
 
 
 def second_of(places: list[str]) -> list[str]:
@@ -111,7 +119,7 @@ def digest_of_files(place: Path, memory: Path) -> str:
     except (OSError, ValueError):
         known = {}
     before, parts = len(known), []
-    files = [path for path in sorted(place.rglob("*")) if path.is_file()] or [place]
+    files = [place] if place.is_file() else sorted(filter(Path.is_file, place.rglob("*")))
     for path in files:
         state = path.stat()
         name = f"{path.resolve()} {state.st_size} {state.st_mtime_ns}"

@@ -10,13 +10,14 @@ RECORD = "record.json"
 
 
 class Provenance(TypedDict):
-    """Where, when and with what something was made."""
+    """Where, when and with what something was made; `model` names the cascade of its part."""
 
     made: str
     seconds: float
     device: str
     versions: dict[str, str]
     commit: str
+    model: NotRequired[str]
 
 
 class Half(TypedDict):

@@ -1,5 +1,7 @@
-"""A small cascade in the layout of DeepFloyd IF, made from configs on the spot."""
+"""A small cascade in the layout of DeepFloyd IF, made from configs on the spot; a Hub that has it."""
 
+import shutil
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
 WIDTH = 16
+FIRST, SECOND = "DeepFloyd/IF-I-M-v1.0", "DeepFloyd/IF-II-M-v1.0"
 SCHEDULER = {
     "beta_schedule": "squaredcos_cap_v2", "variance_type": "learned_range", "thresholding": True,
     "dynamic_thresholding_ratio": 0.95, "sample_max_value": 1.5,
@@ -64,3 +67,30 @@ def text_encoder() -> T5EncoderModel:
         vocab_size=len(tokenizer()), d_model=WIDTH, d_kv=8, d_ff=32, num_layers=2, num_heads=2
     )
     return T5EncoderModel(config)
+
+
+class Hub:
+    """Two models of a small cascade, copied to the local cache file by file as they are asked."""
+
+    def __init__(self, source: Path, cache: Path) -> None:
+        self.stages = {FIRST: source / "stage_1", SECOND: source / "stage_2"}
+        self.cache = cache
+        self.came: list[str] = []
+        self.error: Exception | None = None
+
+    def snapshot_download(self, name: str, revision: str | None, allow_patterns: list[str]) -> str:
+        if self.error:
+            raise self.error
+        assert revision in (None, "c0ffee"), "the commit in the cache stays in use"
+        place = self.cache / f"models--{name.replace('/', '--')}"
+        (place / "refs").mkdir(parents=True, exist_ok=True)
+        (place / "refs" / "main").write_text("c0ffee")
+        for path in sorted(self.stages[name].rglob("*")):
+            file = path.relative_to(self.stages[name]).as_posix()
+            copy = place / "snapshots" / "c0ffee" / file
+            wanted = any(fnmatch(file, pattern) for pattern in allow_patterns)
+            if path.is_file() and wanted and not copy.exists():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, copy)
+                self.came.append(file)
+        return str(place / "snapshots" / "c0ffee")

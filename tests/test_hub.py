@@ -2,13 +2,12 @@
 
 import json
 import shutil
-from fnmatch import fnmatch
 from pathlib import Path
 
 import httpx2
 import pytest
 import torch
-from cascades import small_cascade
+from cascades import FIRST, SECOND, Hub, small_cascade
 from huggingface_hub import errors
 
 from generators.diffusion.hub import fetch, reason
@@ -17,34 +16,6 @@ from generators.errors import AuthorError
 from generators.models import find_model, known_by
 
 CPU = torch.device("cpu")
-FIRST, SECOND = "DeepFloyd/IF-I-M-v1.0", "DeepFloyd/IF-II-M-v1.0"
-
-
-class Hub:
-    """Two models of a small cascade, copied to the local cache file by file as they are asked."""
-
-    def __init__(self, source: Path, cache: Path) -> None:
-        self.stages = {FIRST: source / "stage_1", SECOND: source / "stage_2"}
-        self.cache = cache
-        self.came: list[str] = []
-        self.error: Exception | None = None
-
-    def snapshot_download(self, name: str, revision: str | None, allow_patterns: list[str]) -> str:
-        if self.error:
-            raise self.error
-        assert revision in (None, "c0ffee"), "the commit in the cache stays in use"
-        place = self.cache / f"models--{name.replace('/', '--')}"
-        (place / "refs").mkdir(parents=True, exist_ok=True)
-        (place / "refs" / "main").write_text("c0ffee")
-        for path in sorted(self.stages[name].rglob("*")):
-            file = path.relative_to(self.stages[name]).as_posix()
-            copy = place / "snapshots" / "c0ffee" / file
-            wanted = any(fnmatch(file, pattern) for pattern in allow_patterns)
-            if path.is_file() and wanted and not copy.exists():
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, copy)
-                self.came.append(file)
-        return str(place / "snapshots" / "c0ffee")
 
 
 @pytest.fixture(scope="module")

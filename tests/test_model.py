@@ -1,9 +1,10 @@
 """Which cascade a part's sections use: its name, its place in the keys, one load per build."""
 
+import json
 from pathlib import Path
 
 import pytest
-from cascades import small_cascade
+from cascades import FIRST, SECOND, Hub, small_cascade
 from conftest import Small
 
 import build
@@ -73,7 +74,28 @@ def told(small: Small) -> Small:
 def test_a_section_runs_on_the_cascade_of_its_part(told: Small) -> None:
     assert build.main(["told", *QUICK], told.root) == 0
     assert (told.root / "site" / "told" / "sample.png").is_file()
+    record = json.loads((told.root / "site" / "told" / "record.json").read_text())
+    assert record["provenance"]["model"] == "model"
     assert build.main(["told", "--dry-run"], told.root) == 0
+
+
+def test_a_model_of_the_hub_is_known_by_its_commit_from_the_first_build(
+    told: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub = Hub(told.root / "model", tmp_path / "hub")
+    monkeypatch.setenv("HF_HUB_CACHE", str(hub.cache))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", hub.snapshot_download)
+    assert build.main(["told", "--model", FIRST, *QUICK], told.root) == 0
+    record = json.loads((told.root / "site" / "told" / "record.json").read_text())
+    assert record["experiment"]["parts"]["model stage 1"] == f"{FIRST} c0ffee"
+    assert record["experiment"]["parts"]["model stage 2"] == f"{SECOND} c0ffee"
+    assert record["provenance"]["model"] == f"{FIRST} (weights for non-commercial research only)"
+    assert "non-commercial research" in (told.root / "site" / "part-a.html").read_text()
+    capsys.readouterr()
+    build.main(["--check", "--model", FIRST], told.root)
+    assert "told:" not in capsys.readouterr().out, "the key of the build is that of the check"
+    build.main(["--check"], told.root)
+    assert "told: model is new" in capsys.readouterr().out, "the folder is another"
 
 
 def test_another_cascade_is_another_key(told: Small, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,3 +139,7 @@ def test_names_mean_stages(name: str, stages: tuple[str, str], tmp_path: Path) -
 def test_names_that_mean_nothing_are_refused(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(AuthorError, match=message):
         find_model(name, tmp_path)
+
+
+def test_a_folder_is_shown_without_where_it_lies(tmp_path: Path) -> None:
+    assert find_model(f"{tmp_path},a/one", tmp_path).credit == f"{tmp_path.name}, a/one"

@@ -9,6 +9,8 @@ def run_facts(record: Record) -> list[tuple[str, str]]:
     for name, network in record["networks"].items():
         facts.append((f"network {name}", trained(network)))
     provenance = record["provenance"]
+    if "model" in provenance:
+        facts.append(("model", provenance["model"]))
     facts.append(("experiment", f"{duration(provenance['seconds'])} on {provenance['device']}"))
     return facts
 
@@ -35,6 +37,8 @@ def card_facts(record: Record) -> list[tuple[str, str]]:
     for name, network in record["networks"].items():
         recipe = ", ".join(f"{key} {value}" for key, value in network["recipe"].items())
         facts += [(f"network {name}", f"{recipe}; {trained(network)}"), ("its key", network["key"])]
+    if "model" in provenance:
+        facts.append(("model", provenance["model"]))
     libraries = ", ".join(f"{name} {value}" for name, value in provenance["versions"].items())
     facts += [
         ("made", f"{provenance['made']}, in {duration(provenance['seconds'])}"),
