@@ -31,7 +31,7 @@ class Recipe:
 
 
 RECIPES = {
-    "core": (Recipe((24, 48, 96, 192), 16, attends=2), Recipe((24, 32, 64, 96), 8)),
+    "core": (Recipe((24, 48, 96, 192), 8, attends=2), Recipe((24, 32, 64, 96), 8)),
     "full": (
         Recipe((32, 64, 128, 256), 256, 2e-3, attends=2, longest_average=0.9995),
         Recipe((24, 32, 64, 96), 128, 2e-3, longest_average=0.9995),
