@@ -31,7 +31,7 @@ def make_tokenizer(captions: Iterable[str]) -> PreTrainedTokenizerFast:
         single="$A </s>", special_tokens=[("</s>", vocabulary["</s>"])]
     )
     tokenizer.decoder = decoders.WordPiece()
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>",
         model_max_length=TOKENS,
     )  # fmt: skip

@@ -12,13 +12,13 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from generators import files
 from generators.errors import AuthorError
 from generators.machine import cores
 from generators.mini_if.average import Average
-from generators.mini_if.examples import Example, Examples
+from generators.mini_if.examples import Example
 from generators.mini_if.loss import HybridLoss, Painter
 from generators.mini_if.recipe import Recipe
 from generators.mini_if.samples import Sampler
@@ -95,7 +95,9 @@ class Training:
     def updates(self) -> int:
         return self.pictures // self.recipe.batch
 
-    def run(self, examples: Examples, loss: HybridLoss, limits: Limits, sampler: Sampler) -> None:
+    def run(
+        self, examples: Dataset[Example], loss: HybridLoss, limits: Limits, sampler: Sampler
+    ) -> None:
         """Learn until a limit is reached or the process is asked to stop, then checkpoint."""
         signal.signal(signal.SIGTERM, self.stop)
         network: nn.Module = self.accelerator.prepare(self.painter)
@@ -128,7 +130,7 @@ class Training:
             heard = broadcast(heard.int()).bool()
         return [bool(each) for each in heard.tolist()]
 
-    def batches(self, examples: Examples) -> Iterator[Example]:
+    def batches(self, examples: Dataset[Example]) -> Iterator[Example]:
         """Yield this process's share of every batch from the first picture not yet seen on."""
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         share = self.recipe.batch // world

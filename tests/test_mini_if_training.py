@@ -1,0 +1,309 @@
+"""The training of the embedded cascade, on networks and pictures made here, and what it exports."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, PartialState
+from diffusers import IFPipeline, IFSuperResolutionPipeline
+from diffusers.utils import logging
+from oracles import images, schedule
+from torch import Tensor, nn
+from torch.distributions import Normal, kl_divergence
+from torch.utils.data import Dataset
+from transformers import AutoTokenizer
+
+from generators.diffusion.loading import open_cascade
+from generators.errors import AuthorError
+from generators.mini_if import examples
+from generators.mini_if.average import Average
+from generators.mini_if.examples import Example, Examples, tokens_of
+from generators.mini_if.export import export
+from generators.mini_if.loss import HybridLoss, Painter
+from generators.mini_if.recipe import RECIPES, SCHEDULER, make_encoder, make_unet
+from generators.mini_if.samples import Sampler
+from generators.mini_if.tokens import make_tokenizer
+from generators.mini_if.training import STATE, Limits, Training
+from generators.models import find_model
+
+RECIPE = RECIPES["tiny"][0]
+NOISES = schedule("learned_range")
+CAPTIONS = ["a photo of a dog", "a photo of a cat"] * 2
+
+
+class Toy(Dataset[Example]):
+    """Pictures of 8 × 8 pixels, each a function of its number."""
+
+    def __getitem__(self, number: int) -> Example:
+        x, noise = images(2, 8, seed=number).clamp(-1, 1)
+        tokens = torch.arange(77) * (number + 1) % 7
+        time = torch.tensor(number * 131 % 1000)
+        return Example(x, noise, time, tokens, x[:0], torch.zeros(()))
+
+
+def painter(stage: int = 1) -> Painter:
+    torch.manual_seed(0)
+    return Painter(make_encoder(120), make_unet(RECIPES["tiny"][stage - 1], stage))
+
+
+def sampler() -> Sampler:
+    tokens = torch.arange(77).repeat(2, 1) % 7
+    return Sampler(tokens, tokens[:1], NOISES, 3.0, 2, 8)
+
+
+def train(folder: Path, pictures: int) -> Training:
+    """Train in `folder` until so many pictures were seen, from its checkpoint if it has one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    training = Training(painter(), RECIPE, folder, Accelerator(cpu=True))
+    training.run(Toy(), HybridLoss(NOISES), Limits(pictures), sampler())
+    return training
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    """Leave neither accelerate's state nor torch's random state behind."""
+    state = torch.random.get_rng_state()
+    yield
+    torch.random.set_rng_state(state)
+    AcceleratorState._reset_state()
+    PartialState._reset_state()
+
+
+def test_a_training_that_was_killed_ends_in_the_weights_it_would_have_had(tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole", 24)
+    train(tmp_path / "killed", 12)
+    resumed = train(tmp_path / "killed", 24)
+    for (name, value), other in zip(
+        whole.painter.state_dict().items(), resumed.painter.state_dict().values(), strict=True
+    ):
+        assert torch.equal(value, other), name
+    for name, value in whole.average.values.items():
+        assert torch.equal(value, resumed.average.values[name]), name
+    assert resumed.pictures == 24
+    assert (tmp_path / "killed" / "samples-00000024.png").is_file()
+
+
+def work(rank: int, folder: str, port: int) -> None:
+    os.environ |= {
+        "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    torch.set_num_threads(1)
+    train(Path(folder), 12)
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
+    single = train(tmp_path / "one", 12)
+    port = 20_000 + os.getpid() % 20_000
+    torch.multiprocessing.spawn(work, (str(tmp_path / "two"), port), nprocs=2)
+    together = torch.load(tmp_path / "two" / STATE, weights_only=True)
+    assert together["pictures"] == 12
+    start, one, two = (
+        torch.cat([value.flatten() for value in state.values()])
+        for state in (painter().state_dict(), single.painter.state_dict(), together["painter"])
+    )
+    # AdamW divides a gradient by its own size: where it is nothing but rounding, so is the step.
+    assert (one - two).norm() < 0.01 * (one - start).norm()
+
+
+def test_a_training_asked_to_stop_keeps_what_it_has(tmp_path: Path) -> None:
+    training = Training(painter(), RECIPE, tmp_path, Accelerator(cpu=True))
+    training.stop(15, None)
+    training.run(Toy(), HybridLoss(NOISES), Limits(), sampler())
+    state = torch.load(tmp_path / STATE, weights_only=True)
+    assert state["pictures"] == RECIPE.batch
+
+
+def test_a_checkpoint_of_other_networks_is_refused(tmp_path: Path) -> None:
+    train(tmp_path, 4)
+    other = Painter(make_encoder(9), make_unet(RECIPE, 1))
+    with pytest.raises(AuthorError, match=r"found other networks, expected those of this recipe"):
+        Training(other, RECIPE, tmp_path, Accelerator(cpu=True))
+
+
+def test_the_rate_is_constant_and_then_falls_to_nothing() -> None:
+    limits = Limits(pictures=200, decay_from=100)
+    shares = [limits.share(pictures) for pictures in (0, 99, 100, 125, 200, 300)]
+    assert shares == [1, 1, 1, 0.5, 0, 0]
+    assert Limits().share(10**9) == 1
+
+
+def test_the_average_weighs_the_past_and_lends_itself() -> None:
+    network = nn.Linear(1, 1, bias=False)
+    network.weight.data.fill_(1)
+    average = Average(network, 0.5)
+    network.weight.data.fill_(4)
+    average.update(0)
+    assert average.values["weight"].item() == pytest.approx(1 / 10 * 1 + 9 / 10 * 4)
+    network.weight.data.fill_(0)
+    average.update(1000)
+    assert average.values["weight"].item() == pytest.approx(3.7 / 2), "at most the longest"
+    average.swap()
+    assert (network.weight.item(), average.values["weight"].item()) == (pytest.approx(1.85), 0)
+    average.swap()
+    assert network.weight.item() == 0
+
+
+class Fixed(nn.Module):
+    """Answers with v of a wrong x_0 and a given spread, whatever it is asked."""
+
+    def __init__(self, v: Tensor, spread: Tensor) -> None:
+        super().__init__()
+        self.v, self.spread = nn.Parameter(v), nn.Parameter(spread)
+
+    def forward(self, x_t: Tensor, example: Example) -> Tensor:
+        return torch.cat([self.v, self.spread], dim=1)
+
+
+@pytest.fixture
+def example() -> Example:
+    x, noise = images(3, 8, seed=1).clamp(-1, 1), images(3, 8, seed=2)
+    t = torch.tensor([3, 400, 990])
+    return Example(x, noise, t, torch.zeros(3, 77).long(), x[:, :0], torch.zeros(3))
+
+
+def velocity(x: Tensor, example: Example) -> Tensor:
+    level = NOISES.alpha_bar[example.t].float()[:, None, None, None]
+    x_t = level.sqrt() * example.x + (1 - level).sqrt() * example.noise
+    return (level.sqrt() * x_t - x) / (1 - level).sqrt()
+
+
+def test_the_variance_term_is_the_divergence_from_the_posterior(example: Example) -> None:
+    wrong, spread = (0.9 * example.x).clamp(-1, 1), images(3, 8, seed=5).clamp(-1, 1)
+    _, found = HybridLoss(NOISES)(Fixed(velocity(wrong, example), spread), example)
+    terms = []
+    for n, t in enumerate(example.t.tolist()):
+        stride = NOISES.stride(t, t - 1)
+        truth = Normal(stride.of_x_0 * example.x[n], stride.beta_tilde**0.5)
+        sigma = NOISES.variance(t, t - 1, spread[n]).sqrt()
+        terms.append(kl_divergence(truth, Normal(stride.of_x_0 * wrong[n], sigma)).mean())
+    assert found.item() == pytest.approx(torch.stack(terms).mean().item(), rel=1e-3)
+
+
+def test_the_perfect_answer_costs_nothing(example: Example) -> None:
+    spread = -torch.ones_like(example.x)
+    simple, variance = HybridLoss(NOISES)(Fixed(velocity(example.x, example), spread), example)
+    assert simple.item() == pytest.approx(0, abs=1e-5)
+    assert variance.item() == pytest.approx(0, abs=1e-5)
+
+
+def test_the_variance_term_teaches_the_spread_alone(example: Example) -> None:
+    fixed = Fixed(velocity(0.5 * example.x, example), images(3, 8, seed=5))
+    _, variance = HybridLoss(NOISES)(fixed, example)
+    variance.backward()
+    assert fixed.v.grad is None or not fixed.v.grad.any()
+    assert fixed.spread.grad is not None
+    assert fixed.spread.grad.any()
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_an_example_is_a_function_of_its_number(
+    stage: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def render(scene: object, size: int) -> np.ndarray:
+        ramp = np.linspace(0, 255, size * size * 3).reshape(size, size, 3)
+        return (ramp + hash(scene) % 100).astype(np.uint8)
+
+    monkeypatch.setattr(examples, "render", render)
+    examples.pair.cache_clear()
+    made = Examples(1, stage, make_tokenizer(CAPTIONS), 0.5, NOISES)
+    first, second, again = made[3], made[4], made[3]
+    assert all(torch.equal(*pair) for pair in zip(first, again, strict=True))
+    assert not torch.equal(first.noise, second.noise)
+    assert first.x.shape == first.noise.shape == (3, 64, 64)
+    assert first.low.shape == ((0, 64, 64) if stage == 1 else (3, 64, 64))
+    empty = tokens_of(made.tokenizer, [""])[0]
+    dropped = sum(torch.equal(made[number].tokens, empty) for number in range(40))
+    assert 8 <= dropped <= 32
+    examples.pair.cache_clear()
+
+
+def test_times_cover_every_batch_evenly() -> None:
+    times = torch.stack([examples.time_of(number) for number in range(5000, 5016)])
+    gaps = times.sort().values.diff()
+    assert gaps.max() < 2.7 * 1000 / 16
+
+
+def test_unknown_words_are_spelt_and_none_is_refused() -> None:
+    tokenizer = make_tokenizer(CAPTIONS)
+    words = tokenizer.convert_ids_to_tokens(tokenizer("A Photo of a DÖGGO!").input_ids)
+    assert words == ["a", "photo", "of", "a", "dog", "##g", "##o", "!", "</s>"]
+    assert tokens_of(tokenizer, [""])[0].tolist() == [1] + [0] * 76
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    """A cascade exported from trainings of no update but one."""
+    logging.disable_progress_bar()
+    tokenizer = make_tokenizer(CAPTIONS)
+    tokenizer.save_pretrained(tmp_path / "stage_1-tiny" / "tokenizer")
+    encoder = make_encoder(len(tokenizer))
+    for stage in (1, 2):
+        folder = tmp_path / f"stage_{stage}-tiny"
+        made = Painter(encoder, make_unet(RECIPES["tiny"][stage - 1], stage))
+        training = Training(made, RECIPE, folder, Accelerator(cpu=True))
+        for value in training.average.values.values():
+            value.mul_(1.25)
+        training.checkpoint()
+        encoder = encoder.requires_grad_(False)
+    encoder.shared.weight.data.mul_(1.25)
+    for stage in (1, 2):
+        export("tiny", stage, tmp_path, tmp_path / "weights")
+    return tmp_path / "weights"
+
+
+def test_the_pipelines_of_diffusers_load_and_run_both_stages(exported: Path) -> None:
+    first = IFPipeline.from_pretrained(exported / "stage_1")
+    second = IFSuperResolutionPipeline.from_pretrained(exported / "stage_2")
+    for pipeline in (first, second):
+        pipeline.set_progress_bar_config(disable=True)
+    prompts, nothing = first.encode_prompt("a photo of a dog")
+    told = {"prompt_embeds": prompts, "negative_prompt_embeds": nothing, "output_type": "pt"}
+    generator = torch.Generator().manual_seed(1)
+    small = first(num_inference_steps=2, generator=generator, **told).images
+    assert small.shape == (1, 3, 64, 64)
+    large = second(image=small, num_inference_steps=1, generator=generator, **told).images
+    assert large.shape == (1, 3, 256, 256)
+    assert large.isfinite().all()
+
+
+def test_our_adapter_loads_the_same_cascade(exported: Path, tmp_path: Path) -> None:
+    cascade = open_cascade(
+        find_model(str(exported), tmp_path), torch.device("cpu"), tmp_path / "memory"
+    )
+    pipeline = IFPipeline.from_pretrained(exported / "stage_1")
+    theirs, _ = pipeline.encode_prompt("a photo of a dog")
+    (ours,) = cascade.told(["a photo of a dog"]).conditions
+    assert torch.allclose(ours, theirs, atol=1e-3 if ours.dtype != torch.float32 else 1e-6)
+    assert (cascade.stage(1).size, cascade.stage(2).size) == (64, 256)
+    config = cascade.stage(2).schedule.config
+    assert {name: getattr(config, name) for name in SCHEDULER} == SCHEDULER
+    assert config.sample_max_value == 1
+
+
+def test_what_is_exported_is_the_average_and_is_listed(exported: Path, tmp_path: Path) -> None:
+    state = torch.load(tmp_path / "stage_1-tiny" / STATE, weights_only=True)
+    pipeline = IFPipeline.from_pretrained(exported / "stage_1")
+    for name, value in pipeline.unet.named_parameters():
+        assert torch.equal(value, state["average"][f"unet.{name}"].half().float()), name
+    words = pipeline.text_encoder.shared.weight
+    assert torch.equal(words, state["average"]["encoder.shared.weight"].half().float())
+    manifest = json.loads((exported / "digests.json").read_text())
+    files = {file.relative_to(exported).as_posix() for file in exported.rglob("*.*")}
+    assert set(manifest) == {name for name in files if name != "digests.json"}
+    assert not any(str(tmp_path) in file.read_text() for file in exported.rglob("*.json"))
+    tokenizer = AutoTokenizer.from_pretrained(exported / "stage_1" / "tokenizer")
+    assert tokenizer("a dog").input_ids == make_tokenizer(CAPTIONS)("a dog").input_ids
+
+
+def test_there_is_nothing_to_export_before_training(tmp_path: Path) -> None:
+    with pytest.raises(
+        AuthorError, match=r"found no checkpoint, expected one: train stage_1 first"
+    ):
+        export("tiny", 1, tmp_path, tmp_path / "weights")
