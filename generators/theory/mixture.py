@@ -13,7 +13,10 @@ BISECTIONS = 48
 
 @dataclass(frozen=True)
 class Mixture:
-    """The density Σ_k w_k N(x; m_k, s_k²); weights (sum 1), means, deviations (K,) in float64."""
+    """The density Σ_k w_k N(x; m_k, s_k²); weights (sum 1), means, deviations (K,) in float64.
+
+    A stack of C densities has means and deviations (C, 1, K), and takes x (C, N) or (N,).
+    """
 
     weights: Tensor
     means: Tensor
@@ -83,6 +86,13 @@ class Mixture:
         chosen = torch.bucketize(part, ends)
         noise = torch.randn(count, generator=generator)
         return self.means[chosen] + self.deviations[chosen] * noise.double()
+
+
+def stacked(densities: Sequence[Mixture]) -> Mixture:
+    """Return densities of equal weights as one stack."""
+    means = torch.stack([each.means for each in densities])[:, None]
+    deviations = torch.stack([each.deviations for each in densities])[:, None]
+    return Mixture(densities[0].weights, means, deviations)
 
 
 def mixture(

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from generators.theory.mixture import Mixture
+from generators.theory.mixture import Mixture, stacked
 from generators.theory.raster import PATH, Pixels, Values, heat_map, traced
 
 REACH = 2.8
@@ -17,7 +17,7 @@ WIDTH, HEIGHT = 1000, 360
 def density_map(densities: Sequence[Mixture]) -> Pixels:
     """Return densities, one for each column, as an image (HEIGHT, column, 3)."""
     x = torch.linspace(-REACH, REACH, HEIGHT, dtype=torch.float64)
-    return heat_map(torch.stack([each.density(x) for each in densities]).numpy())
+    return heat_map(stacked(densities).density(x).numpy())
 
 
 def carried(densities: Sequence[Mixture], start: int, x: Values) -> Values:
@@ -26,7 +26,7 @@ def carried(densities: Sequence[Mixture], start: int, x: Values) -> Values:
     On a line no path crosses another, so each keeps the mass below it: it is one quantile.
     """
     share = densities[start].below(torch.from_numpy(x))
-    return torch.stack([each.quantile(share) for each in densities], dim=1).numpy()
+    return stacked(densities).quantile(share.expand(len(densities), -1)).T.numpy()
 
 
 def drawn(image: Pixels, paths: Values) -> Pixels:
