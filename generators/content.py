@@ -118,7 +118,8 @@ def read(root: Path, code: Code, draft: bool = False, model: str | None = None) 
 def part_of(name: str, entry: dict[str, object], root: Path, model: str | None) -> Part:
     path = root / "content" / "site.toml"
     named = typed(entry, "model", str, path, "")
-    cascade = find_model(model or named, root) if named else None
+    judge = typed(entry, "judge", str, path, "")
+    cascade = find_model(model or named, root, judge) if named else None
     return Part(
         name, typed(entry, "title", str, path), typed(entry, "text", str, path, ""), cascade
     )

@@ -61,7 +61,6 @@ def no_cascade() -> "Cascade":
 
 def no_judge() -> None:
     """Return no judge: pictures are neither scored nor chosen."""
-    return None
 
 
 @dataclass(frozen=True)

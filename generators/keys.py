@@ -15,6 +15,7 @@ CASCADE = (
     ("generators.diffusion.schedule", "schedule_of"),
     ("generators.diffusion.scheduler_config", "read_config"),
     ("generators.diffusion.text", "encode"),
+    ("generators.mini_if.judge", "Judge"),
 )
 """What a cascade computes with; how it is found, fetched and read is no part of a key."""
 

@@ -18,7 +18,15 @@ from generators import machine
 from generators.content import Network, Section
 from generators.datasets import find
 from generators.drawing import draw
-from generators.figure import Context, Number, Output, Progress, Trained, no_cascade
+from generators.figure import (
+    Context,
+    Number,
+    Output,
+    Progress,
+    Trained,
+    no_cascade,
+    no_judge,
+)
 from generators.files import digest, write
 from generators.keys import network_key
 from generators.models import Model
@@ -41,6 +49,7 @@ from generators.store import (
 
 if TYPE_CHECKING:
     from generators.diffusion.cascade import Cascade
+    from generators.diffusion.scores import Judge
 
 KEPT = 1_000_000
 RESULTS = "results.safetensors"
@@ -155,6 +164,7 @@ class Maker:
             {name: self.trained(record) for name, record in records.items()},
             self.progress,
             partial(self.cascade, section.model) if section.model else no_cascade,
+            partial(self.judge, section.model) if section.model else no_judge,
         )
         started = time.monotonic()
         results = module.experiment(context, parameters)
@@ -259,6 +269,16 @@ class Maker:
                 model, self.device, self.project.root / ".cache" / "embeddings"
             )
         return self.cascades[place]
+
+    def judge(self, model: Model) -> "Judge | None":
+        """Return what scores the pictures of a cascade, or None where the embedded one is not."""
+        from generators.diffusion.clip import Clip
+        from generators.mini_if.judge import load_judge
+
+        place = Path(model.judge)
+        if place.suffix != ".safetensors":
+            return Clip(model.judge, self.device)
+        return load_judge(place).to(self.device) if place.is_file() else None
 
     def dataset(self, name: str) -> Path:
         return find(name, self.project.site.datasets.get(name, ""))

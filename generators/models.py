@@ -16,6 +16,7 @@ from generators.files import digest, write
 
 EMBEDDED = ("mini-if", Path("generators", "mini_if", "weights"))
 STAGES = ("stage_1", "stage_2")
+JUDGE = EMBEDDED[1] / "judge.safetensors"
 MANIFEST = "digests.json"
 MISSING, UNRESOLVED = "missing", "unresolved"
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
@@ -24,11 +25,15 @@ SECOND = {"M": "M", "L": "L", "XL": "L"}
 
 
 class Model(NamedTuple):
-    """A cascade: the folder or Hub id of each stage, a file of embeddings or "", key parts."""
+    """A cascade: the folder or Hub id of each stage, a file of embeddings or "", key parts.
+
+    `judge` scores its pictures: a safetensors file, or the folder or Hub id of a CLIP.
+    """
 
     name: str
     stages: tuple[str, str]
     embeddings: str
+    judge: str
     identity: dict[str, str]
 
     @property
@@ -43,9 +48,10 @@ class Model(NamedTuple):
         return any(value.endswith(UNRESOLVED) for value in self.identity.values())
 
 
-def find_model(name: str, root: Path) -> Model:
+def find_model(name: str, root: Path, judge: str = "") -> Model:
     """Return the cascade that `name` means in the checkout `root`; folders are relative to it.
 
+    `judge` is a folder or Hub id of a CLIP, "" the embedded judge.
     Raises: AuthorError, one line, for a name that can mean nothing. What is not there yet is no
     error: only a section that must run needs it.
     """
@@ -67,7 +73,9 @@ def find_model(name: str, root: Path) -> Model:
         identity["model embeddings"] = known_by(embeddings, root)
     # A page shows the name, and where somebody keeps a folder is no part of it.
     shown = ", ".join(Path(item).name if Path(item).is_absolute() else item for item in items)
-    return Model(shown, (first, second), embeddings, identity)
+    scored_by = str(root / JUDGE) if not judge else placed(judge, root, judge)
+    identity["judge"] = known_by(scored_by, root)
+    return Model(shown, (first, second), embeddings, scored_by, identity)
 
 
 def second_of(places: list[str]) -> list[str]:

@@ -9,7 +9,8 @@ from conftest import Small
 
 import build
 from generators.errors import AuthorError
-from generators.models import find_model
+from generators.mini_if.judge import Judge, save_judge
+from generators.models import JUDGE, find_model
 
 QUICK = ["--device", "cpu", "--threads", "1"]
 
@@ -77,6 +78,22 @@ def test_a_section_runs_on_the_cascade_of_its_part(told: Small) -> None:
     record = json.loads((told.root / "site" / "told" / "record.json").read_text())
     assert record["provenance"]["model"] == "model"
     assert build.main(["told", "--dry-run"], told.root) == 0
+
+
+def test_a_judge_scores_where_there_is_one_and_is_part_of_the_key(
+    told: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = MODULE.replace("class Results:", "class Results:\n    judged: bool")
+    asked = asked.replace("return Results(", "return Results(context.judge() is not None, ")
+    (told.tiny / "told.py").write_text(asked)
+    kept = told.root / "site" / "told" / "results.safetensors"
+    assert build.main(["told", *QUICK], told.root) == 0
+    assert b'\\"judged\\": false' in kept.read_bytes()
+    save_judge(Judge(["a", "dog"]), told.root / JUDGE)
+    assert build.main(["told", "--dry-run"], told.root) == 0
+    assert "figures; judge changed: missing" in capsys.readouterr().out
+    assert build.main(["told", *QUICK], told.root) == 0
+    assert b'\\"judged\\": true' in kept.read_bytes()
 
 
 def test_a_model_of_the_hub_is_known_by_its_commit_from_the_first_build(

@@ -39,10 +39,10 @@ def resolve(model: Model) -> None:
 
     What is wrong with the others is said when a section needs them.
     """
-    for place in model.stages:
+    for place in (*model.stages, model.judge):
         if not Path(place).is_absolute() and commit_of(place) == UNRESOLVED:
             with suppress(AuthorError):
-                fetch(place, ["scheduler/*.json"])
+                fetch(place, ["scheduler/*.json", "config.json"])
 
 
 def reason(error: Exception, name: str) -> str:
