@@ -1,12 +1,13 @@
 """Formulas become SVG once, and are known from then on."""
 
+import re
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
 from html5lib import HTMLParser
 
-from generators.pages.mathematics import Mathematics, can_render, formulas
+from generators.pages.mathematics import Formula, Mathematics, can_render, formulas
 from generators.pages.prose import Prose
 
 TEMPLATES = ROOT / "templates"
@@ -47,6 +48,29 @@ def test_a_wrong_formula_is_named(tex: str) -> None:
     html = mathematics.insert(page(f"${tex}$ and $x$"))["page"]
     assert list(mathematics.refused) == [tex]
     assert [formula.tex for formula in formulas(html)] == [tex], "the other one is rendered"
+
+
+def test_a_glyph_is_drawn_once_on_a_page(tmp_path: Path) -> None:
+    drawn = (
+        '<mjx-container><svg><path d="M1 2Z"></path><path d="M3 4Z"></path></svg></mjx-container>'
+    )
+    plot = '<svg><path d="M1 2Z" style="fill: none"></path></svg>'
+    known = {Formula("x", False).key: drawn}
+    written = '<span class="arithmatex">\\(x\\)</span>'
+
+    def inserted(body: str) -> str:
+        whole = {"page": f"<body>{body}{plot}</body>"}
+        return Mathematics(tmp_path, dict(known)).insert(whole)["page"]
+
+    assert inserted(written) == f"<body>{drawn}{plot}</body>"
+    shared = inserted(written * 2)
+    glyphs = re.findall(r'<path id="([^"]+)" d="([^"]+)"', shared)
+    assert [path for _, path in glyphs] == ["M1 2Z", "M3 4Z"]
+    for name, path in glyphs:
+        reference = f'<use href="#{name}"></use>'
+        assert shared.count(reference) == 2
+        shared = shared.replace(reference, f'<path d="{path}"></path>')
+    assert shared.startswith(f"<body>{drawn}{drawn}{plot}<svg"), "it says the same as before"
 
 
 def test_known_formulas_need_no_node(tmp_path: Path) -> None:
