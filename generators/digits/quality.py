@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-BATCH = 2000
+BATCH = 500
 
 
 class Gaussian(NamedTuple):

@@ -1,0 +1,72 @@
+"""Tables of scores: one cell per network, sampler, number of evaluations and guidance scale.
+
+Every cell asks for the same digits and starts from the same noise, so that cells differ by what
+they are called and not by luck.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from generators.digits.conditioned import class_unet
+from generators.digits.data import Digits
+from generators.digits.jury import Jury
+from generators.digits.many import Sampler, samples
+
+
+class Cell(NamedTuple):
+    """Weights of a ClassUNet, and how to sample with them."""
+
+    weights: Path
+    sampler: Sampler
+    evaluations: int
+    scale: float
+
+
+class Table(NamedTuple):
+    """Samples (cell, N, 28, 28) uint8 and their scores (cell, 5), ordered as `jury.Score`."""
+
+    images: Tensor
+    scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What all cells have in common: the judges, the digits asked for, the noise, the device.
+
+    `wanted` are the test digits whose labels are asked for; they set the floor themselves.
+    """
+
+    jury: Jury
+    wanted: Digits
+    seeds: list[int]
+    reference_seed: int
+    device: torch.device
+
+    def table(self, cells: Sequence[Cell], progress: Callable[[int], None]) -> Table:
+        """Sample and score every cell, telling `progress` how many are done."""
+        images: list[Tensor] = []
+        for done, cell in enumerate(cells):
+            progress(done)
+            network = class_unet(cell.weights).to(self.device)
+            labels = self.wanted.labels
+            images.append(
+                samples(network, cell.sampler, cell.evaluations, cell.scale, labels, self.seeds)
+            )
+        return Table(torch.stack(images), np.stack([self.score(each) for each in images]))
+
+    def score(self, images: Tensor) -> NDArray[np.float32]:
+        """Return the scores (5,) of images (N, 28, 28) uint8."""
+        return np.array(self.jury.score(images, self.wanted.labels, self.reference_seed), "f4")
+
+
+def drawn(digits: Digits, count: int, seed: int) -> Digits:
+    """Return `count` digits at random: MNIST's test set is easier in its first half."""
+    order = torch.randperm(len(digits.images), generator=torch.Generator().manual_seed(seed))
+    return Digits(digits.images[order[:count]], digits.labels[order[:count]])

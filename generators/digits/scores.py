@@ -1,0 +1,85 @@
+"""Scores as figures and as numbers for the prose."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generators.digits.jury import Score
+from generators.figure import Number, Panels, Plot, Series
+
+Scores = NDArray[np.float32]
+
+
+def score_numbers(name: str, score: Scores, floor: Scores) -> Iterator[Number]:
+    """Yield a score (5,) as numbers whose names begin with `name`.
+
+    `name`-times is the Fréchet distance as a multiple of the one that real digits get, `floor`.
+    """
+    each = Score(*score.tolist())
+    yield Number(f"{name}-accuracy", f"{100 * each.accuracy:.1f} %")
+    yield Number(f"{name}-distance", f"{each.frechet:.2f}")
+    yield Number(f"{name}-times", f"{each.frechet / Score(*floor.tolist()).frechet:.1f}")
+    yield Number(f"{name}-kernel", f"{each.kernel:.3f}")
+    yield Number(f"{name}-precision", f"{each.precision:.2f}")
+    yield Number(f"{name}-recall", f"{each.recall:.2f}")
+
+
+def steps_plot(
+    names: Sequence[str], evaluations: Sequence[int], scores: Scores, floor: Scores
+) -> Plot:
+    """Plot the Fréchet distance of every sampler, scores (sampler, evaluations, 5)."""
+    column = Score._fields.index("frechet")
+    lines = [
+        Series(name, tuple(map(float, evaluations)), tuple(row[:, column].tolist()))
+        for name, row in zip(names, scores, strict=True)
+    ]
+    height = float(floor[column])
+    at = scores[:, :, column]
+    return Plot(
+        "steps",
+        "Fréchet distance to the training digits against evaluations of the network, without "
+        f"guidance. As many real test digits are at {height:.2f}, the dashed line.",
+        f"A curve for each of {', '.join(names)}: between {at[:, 0].min():.2g} and "
+        f"{at[:, 0].max():.2g} at {evaluations[0]} evaluations, between {at[:, -1].min():.2g} and "
+        f"{at[:, -1].max():.2g} at {evaluations[-1]}; a dashed line at {height:.2g}.",
+        [*lines, Series("real test digits", (0.0,), (height,), rule=True)],
+        "evaluations",
+        "Fréchet distance",
+        logarithmic=True,
+    )
+
+
+def guidance_plot(scales: Sequence[float], scores: Scores) -> Plot:
+    """Plot the shares among scores (scale, 5) against the guidance scale."""
+    shares = {name: Score._fields.index(name) for name in ("accuracy", "precision", "recall")}
+    ends = [
+        f"{name} from {scores[0, column]:.2f} to {scores[-1, column]:.2f}"
+        for name, column in shares.items()
+    ]
+    return Plot(
+        "guidance",
+        r"What guidance buys and what it costs: the share of samples that show the digit asked "
+        "for, the share that lies among the data, and the share of the data that samples come "
+        "near to.",
+        f"Three curves over growing guidance: {', '.join(ends)}.",
+        [
+            Series(name, tuple(scales), tuple(scores[:, column].tolist()))
+            for name, column in shares.items()
+        ],
+        "γ",
+        "share",
+    )
+
+
+def sampler_panels(
+    name: str, samplers: Sequence[str], evaluations: int, images: NDArray[np.uint8]
+) -> Panels:
+    """Show samples (sampler, N, 28, 28), a row for each sampler."""
+    return Panels(
+        name,
+        f"The same noise under every sampler, {evaluations} evaluations each.",
+        f"Rows of handwritten digits, one row for each sampler, after {evaluations} evaluations.",
+        images,
+        labels=list(samplers),
+    )

@@ -1,0 +1,152 @@
+"""Samplers with few evaluations, many samples, and the section that scores them, in small."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_digits import folder, run_in
+from test_samplers import MEAN, SPREAD, noise_of_gaussian, streams
+from torch import Tensor, nn
+
+from generators.digits import classifier, ddpm, flow
+from generators.digits.ddpm import ancestral, ddim, linear
+from generators.digits.flow import euler, heun
+from generators.digits.jury import jury, nearest_images
+from generators.digits.many import Ancestral, Ddim, Integrated, samples
+from generators.digits.respacing import falling, respaced
+from generators.errors import AuthorError
+from generators.figure import Context, Number, Trained
+from generators.part_b import quality
+from generators.results import pack, unpack
+
+__all__ = ["folder"]
+
+
+def test_a_respaced_schedule_is_the_same_at_its_own_times() -> None:
+    schedule, times = linear(300), falling(300, 7)
+    assert times[0] == 300
+    assert times[-1] == 0
+    few = respaced(schedule, times)
+    assert few.steps == 7
+    assert torch.equal(few.alpha_bar, schedule.alpha_bar[times[::-1]])
+    assert torch.allclose((1 - few.beta).cumprod(dim=0), few.alpha_bar)
+    with pytest.raises(ValueError, match="9 evaluations of a diffusion that has 8 times"):
+        falling(8, 9)
+
+
+def test_with_an_evaluation_for_every_time_nothing_is_respaced() -> None:
+    schedule, predict = linear(30), noise_of_gaussian(linear(30))
+    *_, whole = ancestral(predict, schedule, streams(2))
+    *_, spaced = Ancestral(schedule)(predict, 30, streams(2))
+    assert torch.allclose(whole.x, spaced.x, atol=1e-5)
+
+
+def test_few_steps_still_lead_to_the_gaussian() -> None:
+    """The oracle: the exact ε̂ of N(μ, s²), told the times of the whole schedule."""
+    schedule = linear(1000)
+    for sampler in (Ancestral(schedule), Ddim(schedule)):
+        *_, last = sampler(noise_of_gaussian(schedule), 50, streams(40))
+        assert last.x.mean().item() == pytest.approx(MEAN, abs=0.03), sampler
+        assert last.x.std().item() == pytest.approx(SPREAD, rel=0.15), sampler
+    times = falling(1000, 50)
+    *_, plain = ddim(noise_of_gaussian(schedule), schedule, times, streams(40))
+    assert torch.equal(plain.x, last.x)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "evaluations"),
+    [(Ancestral(linear(20)), 5), (Ddim(linear(20)), 5), (Integrated(euler, 1), 5), (Integrated(heun, 2), 6)],
+    ids=["ancestral", "ddim", "euler", "heun"],
+)  # fmt: skip
+def test_evaluations_are_counted_and_guidance_doubles_the_batch(
+    sampler: quality.Sampler, evaluations: int
+) -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1))
+            self.sizes: list[int] = []
+
+        def forward(self, x: Tensor, t: Tensor, classes: Tensor) -> Tensor:
+            self.sizes.append(len(x))
+            return 0.1 * x + self.weight
+
+    network = Counting()
+    found = samples(network, sampler, evaluations, 1.0, torch.arange(3), [1, 2, 3])
+    assert network.sizes == [3] * evaluations
+    assert found.shape == (3, 28, 28)
+    assert found.dtype == torch.uint8
+    alone = samples(network, sampler, evaluations, 1.0, torch.arange(1), [2])
+    assert torch.equal(alone[0], found[1]), "a sample does not depend on its neighbours"
+    network.sizes.clear()
+    samples(network, sampler, evaluations, 2.0, torch.arange(3), [1, 2, 3])
+    assert network.sizes == [6] * evaluations
+
+
+def test_the_data_themselves_score_best() -> None:
+    torch.manual_seed(0)
+    judge = classifier.Classifier(4).eval()
+    data = (torch.rand(300, 28, 28, generator=torch.Generator().manual_seed(1)) * 255).byte()
+    labels = classifier.judge(judge, data).answers
+    members = jury(judge, judge, data)
+    same, noise = members.score(data, labels, 0), members.score(data // 3, labels, 0)
+    assert same.accuracy == same.precision == same.recall == 1
+    assert same.frechet == pytest.approx(0, abs=1e-6)
+    assert noise.frechet > 1000 * max(same.frechet, 1e-9)
+    assert noise.kernel > same.kernel
+
+
+def test_the_nearest_image_of_a_copy_is_the_original() -> None:
+    data = torch.arange(5, dtype=torch.uint8)[:, None, None].expand(-1, 28, 28) * 51
+    found = nearest_images(data[[3, 1]], data, 2)
+    assert found.indices[:, 0].tolist() == [3, 1]
+    assert found.distances[0].tolist() == pytest.approx([0, 0.2], abs=1e-3)
+
+
+def network_of(trainer: object, path: Path, data: Path, **recipe: object) -> Trained:
+    run = run_in(path, data)
+    trainer.train(run, trainer.Recipe(hidden=4, epochs=2, batch=20, classes=True))  # type: ignore
+    run.finish()
+    return Trained(path, 2)
+
+
+def judge_in(path: Path, data: Path) -> Trained:
+    run = run_in(path, data)
+    classifier.train(run, classifier.Recipe(width=2, epochs=1, batch=20))
+    run.finish()
+    return Trained(path, 1)
+
+
+def test_the_section_fills_its_tables(folder: Path, tmp_path: Path) -> None:
+    judge = judge_in(tmp_path / "judge", folder)
+    context = Context(
+        "quality", 180, torch.device("cpu"), Path(), lambda name: folder,
+        {
+            "ddpm-class": network_of(ddpm, tmp_path / "ddpm", folder),
+            "flow-class": network_of(flow, tmp_path / "flow", folder),
+            "judge-features": judge,
+            "judge-answers": judge,
+        },
+        lambda what, done, total: None,
+    )  # fmt: skip
+    chosen = quality.Parameters(
+        steps=12, count=20, references=40, evaluations=(2, 4), scales=(1.0, 2.0),
+        guided_evaluations=4, epochs=(1,),
+    )  # fmt: skip
+    results = quality.experiment(context, chosen)
+    assert results.steps.shape == (5, 2, 5)
+    assert results.sweep.shape == (2, 5)
+    assert results.earlier.shape == (1, 5)
+    assert np.isfinite(np.concatenate([results.steps.ravel(), results.sweep.ravel()])).all()
+    assert results.near.shape == (10, 4, 28, 28)
+    path = tmp_path / "results.safetensors"
+    path.write_bytes(pack(results))
+    outputs = list(quality.figures(unpack(path, quality.Results), chosen))
+    numbers = {each.name: each.text for each in outputs if isinstance(each, Number)}
+    assert numbers["floor-times"] == "1.0"
+    assert {"heun-4-recall", "ddim-2-distance", "scale-2-accuracy", "epoch-1-times"} <= set(numbers)
+    shown = [each.name for each in outputs if not isinstance(each, Number)]
+    assert shown == ["steps", "few", "many", "guidance", "guided", "nearest"]
+    with pytest.raises(AuthorError, match=r"scale = 3, expected one of scales"):
+        quality.experiment(context, quality.Parameters(scale=3.0, scales=(1.0,)))
