@@ -424,6 +424,9 @@ def test_a_path_is_drawn_where_it_is_and_nowhere_else() -> None:
     image = raster.heat_map(np.ones((50, 20)))
     assert image.shape == (20, 50, 3)
     assert (image == image[0, 0]).all()
+    rising = raster.heat_map(np.linspace(0, 1, 20)[None] ** 2)
+    assert (rising[0, 0] == raster.RAMP[-1]).all(), "high values are above, high densities bright"
+    assert (rising[-1, 0] == raster.RAMP[0]).all()
     drawn = raster.traced(image, np.full((1, 50), 5.0), (0, 0, 0), 2)
     changed = (drawn != image).any(axis=(1, 2))
     assert set(np.flatnonzero(changed)) == {14, 15}  # 5 pixels above the lower edge of 20
