@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from generators.errors import AuthorError, nearest
+from generators.errors import AuthorError, MissingDataError, nearest
 from generators.files import digest, write
 from generators.keys import network_key
 from generators.project import Project, Status, open_project, status
@@ -93,7 +93,7 @@ def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
     if chosen.serve:
         from generators.pages.serve import serve
 
-        return serve(project.root, project.out, chosen.draft, chosen.port)
+        return serve(project.root, project.out, chosen.draft, chosen.port, chosen.model)
     stale = wanted(statuses, chosen)
     if chosen.dry_run:
         return say(expectations(project, stale, chosen.force))
@@ -164,6 +164,8 @@ def make(project: Project, stale: list[Status], chosen: argparse.Namespace) -> d
         try:
             with progress_shown(name) as progress:
                 maker.make(each, progress, chosen.force)
+        except MissingDataError as error:
+            state, reason = "skipped", str(error)
         except AuthorError as error:
             state, reason = "failed", str(error)
         except Exception as error:

@@ -6,7 +6,8 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,7 @@ from generators import machine
 from generators.content import Network, Section
 from generators.datasets import find
 from generators.drawing import draw
+from generators.errors import MissingDataError
 from generators.figure import (
     Context,
     Number,
@@ -31,9 +33,10 @@ from generators.files import digest, write
 from generators.keys import network_key
 from generators.models import Model
 from generators.networks import Run
-from generators.project import Project, Status
+from generators.project import Project, Status, on_stand_in
 from generators.results import pack, unpack
 from generators.shipped import epochs_read, is_shipped, lacks, restore, shipped_file
+from generators.stand_in import CAPTION, NAME, Given, stand_in
 from generators.store import (
     RECORD,
     NetworkRecord,
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
 KEPT = 1_000_000
 RESULTS = "results.safetensors"
 LIBRARIES = ("torch", "numpy", "pillow", "imageio", "matplotlib")
+OF_CASCADES = ("diffusers", "transformers")
 
 
 class SectionModule(Protocol):
@@ -82,7 +86,7 @@ class Maker:
         parameters = module.Parameters(**status.section.parameters)
         folder = None if force else self.kept_results(status)
         if folder is None:
-            folder = self.run(module, parameters, status, force)
+            folder, status = self.run(module, parameters, status, force)
         results = cast(ResultsRecord, read_sealed(folder, verify=False).record)
         found = unpack(folder / RESULTS, module.Results)
         shown, numbers, contents = self.draw(module.figures(found, parameters), status)
@@ -144,9 +148,15 @@ class Maker:
         write(folder / RESULTS, content)
         write_sealed(folder, record)
 
-    def run(self, module: SectionModule, parameters: object, status: Status, force: bool) -> Path:
-        """Run a section's experiment; return the folder of its results."""
+    def run(
+        self, module: SectionModule, parameters: object, status: Status, force: bool
+    ) -> tuple[Path, Status]:
+        """Run a section's experiment; return the folder of its results.
+
+        Where stand-in digits were used, the status returned has the keys that say so.
+        """
         section = status.section
+        given = Given(partial(self.dataset, instead=section.data), self.stand_in)
         owned = {
             each.name for each in section.networks if owner(self.project, each) == section.name
         }
@@ -160,7 +170,7 @@ class Maker:
             section.seed,
             self.device,
             self.project.content,
-            self.dataset,
+            given.dataset,
             {name: self.trained(record) for name, record in records.items()},
             self.progress,
             partial(self.cascade, section.model) if section.model else no_cascade,
@@ -171,9 +181,12 @@ class Maker:
         provenance = self.provenance(time.monotonic() - started)
         if section.model:
             provenance["model"] = section.model.credit
+            provenance["versions"] |= {library: version(library) for library in OF_CASCADES}
+        if given.stands_in or any(NAME in each["recipe"].values() for each in records.values()):
+            status = on_stand_in(self.project, status)
         folder = self.results_folder(status)
         self.keep(folder, pack(results), status.experiment.digest, provenance, records)
-        return folder
+        return folder, status
 
     def draw(
         self, outputs: Iterable[Output], status: Status
@@ -194,12 +207,12 @@ class Maker:
         shown: list[Shown] = []
         numbers: dict[str, str] = {}
         contents: dict[str, bytes] = {}
-        for output in outputs:
+        for output in listed_outputs(outputs):
             if isinstance(output, Number):
                 numbers[output.name] = output.text
                 continue
-            if any(output.name == each["name"] for each in shown):
-                raise ValueError(f"two figures are called {output.name!r}")
+            if section.data == NAME:
+                output = replace(output, caption=f"{output.caption} {CAPTION}")
             drawn = draw(output, told | {"figure": output.name})
             contents |= drawn.files
             shown.append(drawn.shown)
@@ -226,7 +239,12 @@ class Maker:
                 return restore(shipped, folder)
             unfinished = self.project.cache / "training" / key.digest
             if read_sealed(unfinished).record is None:
-                self.fit(network, unfinished, key.digest)
+                try:
+                    self.fit(network, unfinished, key.digest)
+                except MissingDataError:
+                    if network.data or not self.stand_in():
+                        raise
+                    return self.train(network._replace(data=NAME), force, epochs)
             shutil.rmtree(folder, ignore_errors=True)
             folder.parent.mkdir(parents=True, exist_ok=True)
             unfinished.rename(folder)
@@ -238,14 +256,16 @@ class Maker:
         def progress(what: str, done: int, total: int) -> None:
             self.progress(f"{network.name}, {what}", done, total)
 
-        run = Run(folder, network.seed, self.device, self.dataset, progress)
+        dataset = partial(self.dataset, instead=network.data)
+        run = Run(folder, network.seed, self.device, dataset, progress)
         trainer.train(run, trainer.Recipe(**network.recipe))
         run.finish()
         skipped = (RECORD, run.state.name)
         names = sorted(path.name for path in folder.iterdir() if path.name not in skipped)
         record: NetworkRecord = {
             "key": key,
-            "recipe": {name: json.dumps(value) for name, value in network.recipe.items()},
+            "recipe": {name: json.dumps(value) for name, value in network.recipe.items()}
+            | ({"data": network.data} if network.data else {}),
             "epochs": len(run.seconds),
             "provenance": self.provenance(sum(run.seconds)),
             "files": {name: digest((folder / name).read_bytes()) for name in names},
@@ -280,8 +300,14 @@ class Maker:
             return Clip(model.judge, self.device)
         return load_judge(place).to(self.device) if place.is_file() else None
 
-    def dataset(self, name: str) -> Path:
-        return find(name, self.project.site.datasets.get(name, ""))
+    def dataset(self, name: str, instead: str = "") -> Path:
+        """Return the folder of a data set, or of the one that the author wants `instead`."""
+        name = instead or name
+        folder = self.stand_in() if name == NAME else None
+        return folder or find(name, self.project.site.datasets.get(name, ""))
+
+    def stand_in(self) -> Path | None:
+        return stand_in(self.project.root, self.project.root / ".cache")
 
     def provenance(self, seconds: float) -> Provenance:
         return {
@@ -291,6 +317,27 @@ class Maker:
             "versions": versions(),
             "commit": commit(self.project.root),
         }
+
+
+def listed_outputs(outputs: Iterable[Output]) -> Iterator[Output]:
+    """Pass on what `figures` yields.
+
+    Raises: AuthorError at what is no figure or Number, and at a name that has been.
+    """
+    if not isinstance(outputs, Iterable):
+        raise AuthorError(f"figures() returned {type(outputs).__name__}, expected it to yield")
+    found: set[tuple[bool, str]] = set()
+    for output in outputs:
+        if not isinstance(output, Output):
+            kind = type(output).__name__
+            raise AuthorError(
+                f"figures() yields an object of type {kind}, expected figures, Numbers"
+            )
+        is_number = isinstance(output, Number)
+        if (is_number, output.name) in found:
+            raise AuthorError(f"two {'numbers' if is_number else 'figures'} called {output.name!r}")
+        found.add((is_number, output.name))
+        yield output
 
 
 def owner(project: Project, network: Network) -> str:

@@ -76,7 +76,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         """Say nothing of requests."""
 
 
-def serve(root: Path, out: Path, draft: bool, port: int) -> int:
+def serve(root: Path, out: Path, draft: bool, port: int, model: str | None = None) -> int:
     """Serve the site until interrupted; render pages, run nothing, on every change."""
     changes = Changes()
     handler = type("SiteHandler", (Handler,), {"changes": changes})
@@ -89,18 +89,18 @@ def serve(root: Path, out: Path, draft: bool, port: int) -> int:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(f"http://localhost:{server.server_port}/ (Ctrl+C stops)", flush=True)
-        render(root, out, draft)
+        render(root, out, draft, model)
         for _ in watch(*(root / folder for folder in WATCHED), debounce=50, step=10):
-            if render(root, out, draft):
+            if render(root, out, draft, model):
                 changes.announce()
         server.shutdown()
     return 0
 
 
-def render(root: Path, out: Path, draft: bool) -> bool:
+def render(root: Path, out: Path, draft: bool, model: str | None) -> bool:
     """Render what changed, printing what is wrong with it; return whether anything was written."""
     try:
-        project = open_project(root, out, draft)
+        project = open_project(root, out, draft, model)
         statuses = [status(project, section) for section in project.site.sections]
         if pages_are_fresh(project, statuses):
             return False
