@@ -18,12 +18,16 @@ Kind = TypeVar("Kind")
 
 
 class Network(NamedTuple):
-    """A network that sections name: `train(run, recipe)` in the module `trainer` makes it."""
+    """A network that sections name: `train(run, recipe)` in the module `trainer` makes it.
+
+    `data` names the data set that it gets in place of the one it asks for, or is empty.
+    """
 
     name: str
     trainer: str
     recipe: dict[str, Value]
     seed: int
+    data: str = ""
 
 
 class Part(NamedTuple):
@@ -36,7 +40,10 @@ class Part(NamedTuple):
 
 
 class Section(NamedTuple):
-    """One experiment: its words, and what `experiment` and `figures` of `generator` get."""
+    """One experiment: its words, and what `experiment` and `figures` of `generator` get.
+
+    `data` names the data set that it gets in place of the one it asks for, or is empty.
+    """
 
     name: str
     path: Path
@@ -50,6 +57,7 @@ class Section(NamedTuple):
     seed: int
     text: str
     model: Model | None
+    data: str = ""
 
     @property
     def label(self) -> str:
@@ -92,7 +100,7 @@ def read(root: Path, code: Code, draft: bool = False, model: str | None = None) 
     datasets = typed(table, "data", dict, path, {})
     refuse_unknown(datasets, set(DATASETS), path)
     for name in datasets:
-        typed(datasets, name, str, path)
+        typed(datasets, name, str, path, "")
     for name in parts:
         if not PART.fullmatch(name):
             raise AuthorError(f"content/site.toml: part {name!r}, expected a name such as 'b'")
@@ -132,6 +140,8 @@ def network(
     given = dict(entry)
     trainer = given.pop("trainer", None)
     drafted = given.pop("draft", {})
+    data = dataset_in(given, where)
+    given.pop("data", None)
     if not isinstance(trainer, str):
         raise AuthorError(
             f"{where}: trainer is missing, expected a module such as 'digits.denoising'"
@@ -142,7 +152,15 @@ def network(
     fields = fields_of(code, trainer, "Recipe")
     quick = checked(given | drafted, fields, where, content)
     recipe = quick if draft else checked(given, fields, where, content)
-    return Network(name, f"generators.{trainer}", recipe, seed)
+    return Network(name, f"generators.{trainer}", recipe, seed, data)
+
+
+def dataset_in(table: dict[str, object], where: str) -> str:
+    """Return the data set that a table names under `data`, or ""."""
+    name = table.get("data", "")
+    if name and (not isinstance(name, str) or name not in DATASETS):
+        raise AuthorError(f"{where}: data = {name!r}{nearest(str(name), DATASETS)}")
+    return str(name)
 
 
 def section(
@@ -159,7 +177,17 @@ def section(
     where = f"content/{path.name}"
     head, body = split(path)
     table = parsed(path, head)
-    known = {"title", "part", "number", "generator", "networks", "seed", "parameters", "draft"}
+    known = {
+        "title",
+        "part",
+        "number",
+        "generator",
+        "data",
+        "networks",
+        "seed",
+        "parameters",
+        "draft",
+    }
     refuse_unknown(table, known, path)
     part = typed(table, "part", str, path)
     if part not in parts:
@@ -189,6 +217,7 @@ def section(
         typed(table, "seed", int, path, seed),
         body,
         parts[part].model,
+        dataset_in(table, where),
     )
 
 

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from generators.errors import AuthorError, nearest
+from generators.errors import AuthorError, MissingDataError, nearest
 
 
 class Dataset(NamedTuple):
@@ -29,7 +29,21 @@ DATASETS = {
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
         ),
-    )
+    ),
+    # Of the same format and size: https://github.com/zalandoresearch/fashion-mnist
+    "fashion-mnist": Dataset(
+        "FASHION_MNIST_DIR",
+        {
+            "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+            "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+            "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+        },
+        (
+            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        ),
+    ),
 }
 
 
@@ -38,7 +52,8 @@ def find(name: str, folder: str = "") -> Path:
 
     `folder`, where the author has set one, or the data set's environment variable, is the only
     place that is looked at; without either, the user's cache, filled from the mirrors if need be.
-    Raises: AuthorError naming the first file that is missing or not what it should be.
+    Raises: AuthorError naming the first file that is missing or not what it should be;
+    MissingDataError when nobody named a folder and no mirror answers.
     """
     if name not in DATASETS:
         raise AuthorError(f"unknown data set {name!r}{nearest(name, DATASETS)}")
@@ -82,7 +97,9 @@ def fetched(name: str, dataset: Dataset) -> Path:
             return cache
         except (OSError, ValueError) as error:
             problem = f"{mirror}: {error}"
-    raise AuthorError(
+    raise MissingDataError(
+        name,
         f"{name} is not on this machine and could not be downloaded ({problem}); "
-        f"put its files into a folder and name it in {dataset.variable} or content/site.toml [data]"
+        f"put its files into a folder and name it in {dataset.variable} or content/site.toml "
+        "[data]",
     )

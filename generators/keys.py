@@ -40,14 +40,14 @@ def network_key(code: Code, network: Network) -> Key:
     """Return the key of a trained network: its trainer's code, its recipe, its seed."""
     parts = code_parts(code, network.trainer, "train")
     parts |= {f"recipe {name}": json.dumps(value) for name, value in network.recipe.items()}
-    return keyed(parts | {"seed": str(network.seed)})
+    return keyed(parts | {"seed": str(network.seed)} | data_part(network.data))
 
 
 def experiment_key(code: Code, section: Section) -> Key:
     """Return the key of a section's experiment: code, the parameters it reads, inputs, networks."""
     parts = code_parts(code, section.generator, "experiment")
     # The context derives every random stream from the seed and the section's name.
-    parts |= {"seed": str(section.seed), "name": section.name}
+    parts |= {"seed": str(section.seed), "name": section.name} | data_part(section.data)
     parts |= parameter_parts(code, section, "experiment")
     parts |= code_parts(code, "generators.streams", "stream")
     for network in section.networks:
@@ -58,6 +58,11 @@ def experiment_key(code: Code, section: Section) -> Key:
         for module, name in CASCADE:
             parts |= code_parts(code, module, name)
     return keyed(parts)
+
+
+def data_part(name: str) -> dict[str, str]:
+    """Return the part that tells results apart which are not made on the data asked for."""
+    return {f"data {name}": "in place of mnist"} if name else {}
 
 
 def figures_key(code: Code, section: Section, experiment: Key) -> Key:

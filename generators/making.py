@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from filelock import FileLock
 from generators import machine
 from generators.content import Network, Section
 from generators.datasets import find
-from generators.drawing import draw
+from generators.drawing import draw, outputs_of
 from generators.errors import MissingDataError
 from generators.figure import (
     Context,
@@ -207,7 +207,7 @@ class Maker:
         shown: list[Shown] = []
         numbers: dict[str, str] = {}
         contents: dict[str, bytes] = {}
-        for output in listed_outputs(outputs):
+        for output in outputs_of(outputs):
             if isinstance(output, Number):
                 numbers[output.name] = output.text
                 continue
@@ -317,27 +317,6 @@ class Maker:
             "versions": versions(),
             "commit": commit(self.project.root),
         }
-
-
-def listed_outputs(outputs: Iterable[Output]) -> Iterator[Output]:
-    """Pass on what `figures` yields.
-
-    Raises: AuthorError at what is no figure or Number, and at a name that has been.
-    """
-    if not isinstance(outputs, Iterable):
-        raise AuthorError(f"figures() returned {type(outputs).__name__}, expected it to yield")
-    found: set[tuple[bool, str]] = set()
-    for output in outputs:
-        if not isinstance(output, Output):
-            kind = type(output).__name__
-            raise AuthorError(
-                f"figures() yields an object of type {kind}, expected figures, Numbers"
-            )
-        is_number = isinstance(output, Number)
-        if (is_number, output.name) in found:
-            raise AuthorError(f"two {'numbers' if is_number else 'figures'} called {output.name!r}")
-        found.add((is_number, output.name))
-        yield output
 
 
 def owner(project: Project, network: Network) -> str:

@@ -6,6 +6,7 @@ from typing import NamedTuple, cast
 from generators.code import Code
 from generators.content import Section, Site, read
 from generators.keys import Key, differences, experiment_key, figures_key
+from generators.stand_in import NAME
 from generators.store import Record, read_sealed
 
 
@@ -90,3 +91,11 @@ def status(project: Project, section: Section) -> Status:
                 if not line.startswith("experiment ")
             ]
     return Status(section, experiment, figures, record, found.damage, reasons)
+
+
+def on_stand_in(project: Project, status: Status) -> Status:
+    """Return a section's status with keys that never pass for those of results on MNIST."""
+    section = status.section._replace(data=NAME)
+    experiment = experiment_key(project.code, section)
+    figures = figures_key(project.code, section, experiment)
+    return status._replace(section=section, experiment=experiment, figures=figures)

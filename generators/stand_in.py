@@ -4,9 +4,10 @@
 """
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
-from generators.errors import AuthorError
+from generators.errors import AuthorError, MissingDataError
 from generators.files import digest, write
 
 NAME = "stand-in"
@@ -39,3 +40,27 @@ def stand_in(root: Path, cache: Path) -> Path | None:
             f"{archive} is damaged ({error}); take it from the repository again, or delete it"
         ) from None
     return folder
+
+
+class Given:
+    """The data that a section is given, and whether stand-in digits were among them.
+
+    `find` returns the folder of a data set by its name, `stand_in` that of the digits, if any.
+    """
+
+    def __init__(self, find: Callable[[str], Path], stand_in: Callable[[], Path | None]) -> None:
+        self.find = find
+        self.stand_in = stand_in
+        self.stands_in = False
+
+    def dataset(self, name: str) -> Path:
+        """Return the folder of a data set; where MNIST cannot be had, that of the stand-in."""
+        try:
+            return self.find(name)
+        except MissingDataError as error:
+            folder = self.stand_in() if error.data == "mnist" else None
+            if folder is None:
+                raise
+            print(f"build.py: {error}; stand-in digits are used, and figures say so")
+            self.stands_in = True
+            return folder

@@ -5,7 +5,9 @@ from generators.store import NetworkRecord, Record
 
 def run_facts(record: Record) -> list[tuple[str, str]]:
     """Return the line under a section's title: what ran, where, for how long."""
-    facts = [("seed", str(record["seed"]))]
+    parts = record["experiment"]["parts"]
+    facts = [("data", each.removeprefix("data ")) for each in parts if each.startswith("data ")]
+    facts.append(("seed", str(record["seed"])))
     for name, network in record["networks"].items():
         facts.append((f"network {name}", trained(network)))
     provenance = record["provenance"]
