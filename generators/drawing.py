@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,8 @@ from generators.figure import (
     Comparison,
     Distance,
     Figure,
+    Number,
+    Output,
     Pad,
     Panels,
     Plot,
@@ -34,15 +37,33 @@ class Drawn(NamedTuple):
     shown: Shown
 
 
+def outputs_of(outputs: object) -> Iterator[Output]:
+    """Pass on what `figures` yields.
+
+    Raises: AuthorError at what is no figure or Number, and at a name that has been.
+    """
+    if not isinstance(outputs, Iterable):
+        raise AuthorError(f"figures() returned {type(outputs).__name__}, expected it to yield")
+    found: set[tuple[bool, str]] = set()
+    for output in outputs:
+        if not isinstance(output, Output):
+            kind = type(output).__name__
+            raise AuthorError(
+                f"figures() yields an object of type {kind}, expected figures, Numbers"
+            )
+        is_number = isinstance(output, Number)
+        if (is_number, output.name) in found:
+            raise AuthorError(f"two {'numbers' if is_number else 'figures'} called {output.name!r}")
+        found.add((is_number, output.name))
+        yield output
+
+
 def draw(figure: Figure, provenance: dict[str, object]) -> Drawn:
     """Draw a figure; `provenance` is written into its PNG files.
 
     Raises: AuthorError naming the figure when its name is no file name, or when its images and
     labels do not fit together.
     """
-    if not isinstance(figure, Figure):
-        kind = type(figure).__name__
-        raise AuthorError(f"figures() yields an object of type {kind}, expected figures, Numbers")
     if not NAME.fullmatch(figure.name):
         raise AuthorError(f"a figure called {figure.name!r}, expected a name such as 'test-loss'")
     try:

@@ -9,16 +9,18 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from generators.errors import AuthorError
+
 Results = TypeVar("Results")
 
 
 def pack(results: object) -> bytes:
     """Return the fields of a frozen dataclass: arrays lossless, the rest as JSON.
 
-    Raises: TypeError naming the field that is neither an array nor numbers and text.
+    Raises: AuthorError naming the field that is neither an array nor numbers and text.
     """
     if not dataclasses.is_dataclass(results) or isinstance(results, type):
-        raise TypeError(f"experiment() returned {type(results).__name__}, expected a dataclass")
+        raise AuthorError(f"experiment() returned {type(results).__name__}, expected a dataclass")
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     rest: dict[str, object] = {}
     for field in dataclasses.fields(results):
@@ -30,7 +32,7 @@ def pack(results: object) -> bytes:
             json.dumps(value)
         except TypeError:
             kind = type(value).__name__
-            raise TypeError(f"Results.{field.name} is a {kind}, expected a numpy array") from None
+            raise AuthorError(f"Results.{field.name} is a {kind}, expected a numpy array") from None
         rest[field.name] = value
     return save(arrays, {"rest": json.dumps(rest, sort_keys=True)})
 
