@@ -92,6 +92,15 @@ def test_weights_of_another_network_are_refused(source: Path, tmp_path: Path) ->
     assert "unet: weights of another network? Cannot load" in refusal(folder)
 
 
+def test_a_part_that_is_missing_is_named(source: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(source, tmp_path / "model"))
+    (folder / "stage_2/image_noising_scheduler/scheduler_config.json").unlink()
+    with pytest.raises(AuthorError, match="stage_2: found no image_noising_scheduler/scheduler_"):
+        load_stage(folder / "stage_2", 2, CPU)
+    (folder / "stage_1/text_encoder/config.json").unlink()
+    assert "stage_1: found no text_encoder/config.json" in refusal(folder)
+
+
 def test_half_weights_are_taken_where_half_is_wanted(source: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(source / "stage_1" / "unet", tmp_path / "unet"))
     whole = UNet2DConditionModel.from_pretrained(folder)

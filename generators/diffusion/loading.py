@@ -89,15 +89,20 @@ def check_stage(folder: Path, number: Number) -> None:
 
     Raises: AuthorError naming the folder, and the stage that it is instead.
     """
-    for part in ("unet/config.json", *(f"{each}/scheduler_config.json" for each in SCHEDULES[1])):
-        if not (folder / part).is_file():
-            raise AuthorError(f"{folder}: found no {part}, expected a cascade in diffusers' layout")
+    require(folder, "unet/config.json", "scheduler/scheduler_config.json")
     found = json.loads((folder / "unet" / "config.json").read_text()).get("in_channels")
     if found != CHANNELS[number]:
         other = [each for each, channels in CHANNELS.items() if channels == found]
         this = f"stage {other[0]}; give --model STAGE1,STAGE2" if other else "no stage of a cascade"
         expected = f"{CHANNELS[number]} for stage {number}: this is {this}"
         raise AuthorError(f"{folder}: the UNet takes {found} channels, expected {expected}")
+    require(folder, *(f"{part}/scheduler_config.json" for part in SCHEDULES[number]))
+
+
+def require(folder: Path, *files: str) -> None:
+    for file in files:
+        if not (folder / file).is_file():
+            raise AuthorError(f"{folder}: found no {file}, expected a cascade in diffusers' layout")
 
 
 def load_stage(
@@ -122,9 +127,8 @@ def embed(prompts: Sequence[str], folder: Path, device: torch.device, dtype: tor
 
     It is read for this call and dropped after it: it may be larger than both stages.
     """
+    require(folder, "text_encoder/config.json")
     path = folder / "text_encoder" / "config.json"
-    if not path.is_file():
-        raise AuthorError(f"{folder}: found no text_encoder/config.json, expected a text encoder")
     config = json.loads(path.read_text())
     tokenizer = read_tokenizer(folder / "tokenizer", config["d_model"], config["vocab_size"])
     encoder = settle(read_network(T5EncoderModel, path.parent, dtype), device)
