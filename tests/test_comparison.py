@@ -13,7 +13,7 @@ from generators.digits import classifier, ddpm, flow
 from generators.digits.ddpm import ancestral, ddim, linear
 from generators.digits.flow import euler, heun
 from generators.digits.jury import jury, nearest_images
-from generators.digits.many import Ancestral, Ddim, Integrated, samples
+from generators.digits.many import Ancestral, Ddim, Integrated, Sampler, samples
 from generators.digits.respacing import falling, respaced
 from generators.errors import AuthorError
 from generators.figure import Context, Number, Trained
@@ -60,7 +60,7 @@ def test_few_steps_still_lead_to_the_gaussian() -> None:
     ids=["ancestral", "ddim", "euler", "heun"],
 )  # fmt: skip
 def test_evaluations_are_counted_and_guidance_doubles_the_batch(
-    sampler: quality.Sampler, evaluations: int
+    sampler: Sampler, evaluations: int
 ) -> None:
     class Counting(nn.Module):
         def __init__(self) -> None:

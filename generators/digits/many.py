@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from generators.digits.conditioned import one_hot
-from generators.digits.ddpm import Schedule, ancestral, ddim
-from generators.digits.flow import Increment, integrate, velocity_of
+from generators.digits.ddpm import Schedule, ancestral, ddim, linear
+from generators.digits.flow import Increment, euler, heun, integrate, midpoint, velocity_of
 from generators.digits.respacing import falling, respaced, told_original_time
 from generators.digits.sampling import Prediction, Step, Streams, guided, unguided
 from generators.digits.training import bfloat16_pays
@@ -51,6 +51,18 @@ class Integrated:
     def __call__(self, predict: Prediction, evaluations: int, streams: Streams) -> Iterable[Step]:
         noise, steps = streams.normal(), evaluations // self.cost
         return integrate(velocity_of(predict), noise, steps, self.increment)
+
+
+def samplers(steps: int) -> dict[str, Sampler]:
+    """Return all by their names: two of a diffusion of `steps` times, three of flow matching."""
+    schedule = linear(steps)
+    return {
+        "ancestral": Ancestral(schedule),
+        "DDIM": Ddim(schedule),
+        "Euler": Integrated(euler, 1),
+        "midpoint": Integrated(midpoint, 2),
+        "Heun": Integrated(heun, 2),
+    }
 
 
 def samples(

@@ -32,16 +32,24 @@ NETWORK = "flow-class"
 EVALUATIONS, SCALE, SEED = 20, 2.0, 180
 
 
-def sampled(weights: Path, count: int) -> tuple[Tensor, Tensor]:
-    """Return `count` digits (N, 28, 28) uint8 and their labels (N,) uint8, 0 … 9 in turn."""
+def sampled(weights: Path, count: int, parts: Path) -> tuple[Tensor, Tensor]:
+    """Return `count` digits (N, 28, 28) uint8 and their labels (N,) uint8, 0 … 9 in turn.
+
+    What is sampled is kept in the folder `parts`, where a run that was stopped goes on.
+    """
     network = class_unet(weights)
     labels = torch.arange(count) % CLASSES
     found: list[Tensor] = []
     for part in torch.arange(count).split(BATCH):
-        seeds = [stream(SEED, "stand-in", index) for index in part.tolist()]
-        sampler = Integrated(heun, 2)
-        found.append(samples(network, sampler, EVALUATIONS, SCALE, labels[part], seeds))
-        print(f"{part[-1] + 1} of {count}", file=sys.stderr, flush=True)
+        path = parts / f"{part[0]:05d}-{part[-1]:05d}"
+        if not path.is_file():
+            seeds = [stream(SEED, "stand-in", index) for index in part.tolist()]
+            sampler = Integrated(heun, 2)
+            images = samples(network, sampler, EVALUATIONS, SCALE, labels[part], seeds)
+            write(path, images.numpy().tobytes())
+            print(f"{part[-1] + 1} of {count}", file=sys.stderr, flush=True)
+        content = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+        found.append(content.reshape(-1, 28, 28))
     return torch.cat(found), labels.byte()
 
 
@@ -74,7 +82,8 @@ def main() -> int:
     networks = {each.name: each for s in project.site.sections for each in s.networks}
     with tempfile.TemporaryDirectory() as folder:
         record = restore(shipped_file(ROOT, networks[NETWORK]), Path(folder))
-        images, labels = sampled(Path(folder) / epoch_file(record["epochs"]), count)
+        parts = project.cache / "stand-in" / f"{record['key']}-{EVALUATIONS}-{SCALE:g}-{SEED}"
+        images, labels = sampled(Path(folder) / epoch_file(record["epochs"]), count, parts)
     origin = {
         "network": NETWORK,
         "key": record["key"],

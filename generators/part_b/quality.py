@@ -1,6 +1,6 @@
 """B3.1: both methods judged by numbers: by sampler and steps, by guidance, by epoch, by memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Annotated
@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 from generators.digits.classifier import classifier
 from generators.digits.comparison import Cell, Comparison, Table, drawn
 from generators.digits.data import load
-from generators.digits.ddpm import linear
-from generators.digits.flow import euler, heun, midpoint
+from generators.digits.flow import heun
 from generators.digits.jury import Score, jury, nearest_images
-from generators.digits.many import Ancestral, Ddim, Integrated, Sampler
+from generators.digits.many import Integrated, samplers, seeds_of
 from generators.digits.scores import guidance_plot, sampler_panels, score_numbers, steps_plot
 from generators.errors import AuthorError
 from generators.figure import Context, Number, Output, Panels
 from generators.parameters import Range
-from generators.streams import stream
 
 SHOWN = 10
 NEAREST = 3
@@ -74,11 +72,10 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     by_features, by_answers = (
         classifier(each.weights(each.epochs)).to(context.device) for each in judges
     )
-    seed = context.stream("samples")
     comparison = Comparison(
         jury(by_features, by_answers, data),
         test,
-        [stream(seed, index) for index in range(len(test.labels))],
+        seeds_of(context.stream("samples"), len(test.labels)),
         context.stream("references"),
         context.device,
     )
@@ -87,8 +84,14 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         return comparison.table(cells, lambda done: context.progress(what, done, len(cells)))
 
     steps = table("samplers", cells_by_steps(context, parameters))
-    sweep = table("guidance", cells_by_scale(context, parameters))
-    earlier = table("epochs", cells_by_epoch(context, parameters))
+    last = context.networks[parameters.flow].epochs
+    sweep = table("guidance", cells_with_guidance(context, parameters, last, parameters.scales))
+    epochs = [
+        cell
+        for epoch in parameters.epochs
+        for cell in cells_with_guidance(context, parameters, epoch, (parameters.scale,))
+    ]
+    earlier = table("epochs", epochs)
     guided = sweep.images[parameters.scales.index(parameters.scale)]
     found = nearest_images(guided, data, NEAREST)
     closest = found.distances[:, 0].argsort()[:SHOWN]
@@ -107,44 +110,23 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     )
 
 
-def samplers(steps: int) -> dict[str, Sampler]:
-    """Return the samplers that are compared: two of diffusion, three of flow matching."""
-    schedule = linear(steps)
-    return {
-        "ancestral": Ancestral(schedule),
-        "DDIM": Ddim(schedule),
-        "Euler": Integrated(euler, 1),
-        "midpoint": Integrated(midpoint, 2),
-        "Heun": HEUN,
-    }
-
-
 def cells_by_steps(context: Context, parameters: Parameters) -> list[Cell]:
     """Return every sampler with every number of evaluations, without guidance."""
     cells = []
-    for sampler, evaluations in product(
-        samplers(parameters.steps).values(), parameters.evaluations
-    ):
+    every = samplers(parameters.steps).values()
+    for sampler, evaluations in product(every, parameters.evaluations):
         is_flow = isinstance(sampler, Integrated)
         trained = context.networks[parameters.flow if is_flow else parameters.diffusion]
         cells.append(Cell(trained.weights(trained.epochs), sampler, evaluations, 1.0))
     return cells
 
 
-def cells_by_scale(context: Context, parameters: Parameters) -> list[Cell]:
-    flow = context.networks[parameters.flow]
-    weights = flow.weights(flow.epochs)
-    return [
-        Cell(weights, HEUN, parameters.guided_evaluations, scale) for scale in parameters.scales
-    ]
-
-
-def cells_by_epoch(context: Context, parameters: Parameters) -> list[Cell]:
-    flow = context.networks[parameters.flow]
-    return [
-        Cell(flow.weights(epoch), HEUN, parameters.guided_evaluations, parameters.scale)
-        for epoch in parameters.epochs
-    ]
+def cells_with_guidance(
+    context: Context, parameters: Parameters, epoch: int, scales: Sequence[float]
+) -> list[Cell]:
+    """Return flow matching by Heun's method, as it was after an epoch, at every scale."""
+    weights = context.networks[parameters.flow].weights(epoch)
+    return [Cell(weights, HEUN, parameters.guided_evaluations, scale) for scale in scales]
 
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
@@ -152,14 +134,16 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     floor = results.floor
     yield Number("count", f"{results.distances.shape[1]:,}")
     yield Number("guided-evaluations", f"{2 * parameters.guided_evaluations}")
-    yield from score_numbers("floor", floor, floor)
+    yield from score_numbers(["floor"], floor[None], floor)
     for name, row in zip(names, results.steps, strict=True):
-        for evaluations, score in zip(parameters.evaluations, row, strict=True):
-            yield from score_numbers(f"{name.lower()}-{evaluations}", score, floor)
-    for scale, score in zip(parameters.scales, results.sweep, strict=True):
-        yield from score_numbers(f"scale-{scale:g}", score, floor)
-    for epoch, score in zip(parameters.epochs, results.earlier, strict=True):
-        yield from score_numbers(f"epoch-{epoch}", score, floor)
+        labels = [f"{name.lower()}-{evaluations}" for evaluations in parameters.evaluations]
+        yield from score_numbers(labels, row, floor)
+    yield from score_numbers(
+        [f"scale-{each:g}" for each in parameters.scales], results.sweep, floor
+    )
+    yield from score_numbers(
+        [f"epoch-{each}" for each in parameters.epochs], results.earlier, floor
+    )
     yield steps_plot(names, parameters.evaluations, results.steps, floor)
     fewest, most = parameters.evaluations[0], parameters.evaluations[-1]
     yield sampler_panels("few", names, fewest, results.by_steps[:, 0])
