@@ -20,7 +20,7 @@ from generators.machine import cores
 from generators.mini_if.average import Average
 from generators.mini_if.examples import Example
 from generators.mini_if.loss import HybridLoss, Painter
-from generators.mini_if.recipe import Recipe
+from generators.mini_if.recipe import WORDS, Recipe
 from generators.mini_if.samples import Sampler
 
 STATE, LOG = "state.pt", "log.csv"
@@ -84,11 +84,16 @@ class Training:
         device = self.accelerator.device
         # The stub of Module.to() does not know memory_format.
         self.painter.to(device, memory_format=torch.channels_last)  # type: ignore
-        learning = [each for each in self.painter.parameters() if each.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            learning, self.recipe.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
-        )
         self.average = Average(self.painter, self.recipe.longest_average)
+        named = self.average.parameters.items()
+        groups = [
+            {"params": [each for name, each in named if name.startswith(WORDS) == is_words],
+             "share": self.recipe.words_share if is_words else 1.0}
+            for is_words in (False, True)
+        ]  # fmt: skip
+        self.optimizer = torch.optim.AdamW(
+            groups, self.recipe.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+        )
         self.restore()
 
     @property
@@ -153,12 +158,12 @@ class Training:
         began = time.monotonic()
         share = limits.share(self.pictures) * min(1, (self.updates + 1) / self.recipe.warm_up)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.rate * share
+            group["lr"] = self.recipe.rate * share * group["share"]
         with self.accelerator.autocast():
             simple, variance = loss(network, example)
         self.optimizer.zero_grad()
         self.accelerator.backward(simple + variance)
-        learning = self.optimizer.param_groups[0]["params"]
+        learning = self.average.parameters.values()
         torch.nn.utils.clip_grad_norm_(learning, LONGEST_GRADIENT, foreach=True)
         self.optimizer.step()
         self.pictures += self.recipe.batch
@@ -226,7 +231,9 @@ class Training:
 
 def read_state(path: Path, device: torch.device) -> dict:  # type: ignore
     """Read a checkpoint; only tensors and numbers are accepted from it."""
-    return torch.load(path, map_location=device, weights_only=True)  # type: ignore
+    return torch.load(
+        path, map_location="cpu" if device.type == "cpu" else device, weights_only=True
+    )  # type: ignore
 
 
 @dataclass(frozen=True)
