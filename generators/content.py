@@ -294,4 +294,6 @@ def typed(
         raise AuthorError(f"{where}: {name} is missing, expected {kind.__name__}")
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise AuthorError(f"{where}: {name} = {value!r}, expected {kind.__name__}")
+    if default is None and isinstance(value, str) and not value.strip():
+        raise AuthorError(f"{where}: {name} is empty")
     return value

@@ -1,7 +1,6 @@
 """The pages: one per part, an index, and what a host and a search engine want beside them."""
 
 import json
-from itertools import takewhile
 from typing import NamedTuple, TypedDict
 
 from jinja2 import (
@@ -19,14 +18,14 @@ from generators.errors import AuthorError, nearest
 from generators.pages.facts import card_facts, run_facts
 from generators.pages.lint import page_findings, section_findings
 from generators.pages.mathematics import Mathematics, formulas
+from generators.pages.pictures import SMALL, Picture, heading, picture, tile
 from generators.pages.prose import Prose
+from generators.pages.sharing import HEIGHT, WIDTH, card, card_name
 from generators.project import Project, Status
 from generators.store import Record, Shown, seal_of
 
 ASSETS = ("style.css", "page.js", "figures.js")
 FORMULAS = "mathematics.json"
-FOR_A_CARD = ("panels", "turning", "distance", "comparison", "trajectory", "animation", "plot")
-SMALL = 100
 
 
 class Rendered(NamedTuple):
@@ -35,17 +34,6 @@ class Rendered(NamedTuple):
     files: dict[str, bytes]
     findings: list[str]
     scripted: list[str]
-
-
-class Picture(TypedDict):
-    """The figure that stands for its section on the index, and the width of each of its images."""
-
-    file: str
-    alt: str
-    width: int
-    height: int
-    tile: int
-    is_small: bool
 
 
 class SectionView(TypedDict):
@@ -60,6 +48,13 @@ class SectionView(TypedDict):
     picture: Picture | None
 
 
+class Card(TypedDict):
+    """The picture of a page for those who share its address."""
+
+    file: str
+    alt: str
+
+
 class PartView(TypedDict):
     """What the templates know of a part."""
 
@@ -68,6 +63,7 @@ class PartView(TypedDict):
     title: str
     html: Markup
     sections: list[SectionView]
+    card: Card | None
 
 
 class Renderer:
@@ -88,6 +84,7 @@ class Renderer:
         )
         self.environment.filters["line"] = lambda text: Markup(self.prose.line(text))
         self.findings: list[str] = []
+        self.cards: dict[str, bytes] = {}
 
     def render(self) -> Rendered:
         """Return all files of the site beside the sections' folders.
@@ -135,7 +132,11 @@ class Renderer:
 
     def page(self, template: str, **values: object) -> str:
         return self.environment.get_template(template).render(
-            site=self.project.site, draft=self.project.draft, made=self.last_made(), **values
+            site=self.project.site,
+            card_size=(WIDTH, HEIGHT),
+            draft=self.project.draft,
+            made=self.last_made(),
+            **values,
         )
 
     def origin(self, tex: str) -> str:
@@ -155,6 +156,7 @@ class Renderer:
 
     def assets(self, parts: list[PartView]) -> dict[str, bytes]:
         files = {name: (self.templates / name).read_bytes() for name in ASSETS} | {".nojekyll": b""}
+        files |= self.cards
         if self.project.site.address:
             files["sitemap.xml"] = self.page("sitemap.xml", parts=parts).encode()
         return files
@@ -169,14 +171,27 @@ class Renderer:
             return {}
 
     def part(self, part: Part) -> PartView:
-        sections = [s for s in self.project.site.sections if s.part == part.name]
+        sections = [
+            self.section(each) for each in self.project.site.sections if each.part == part.name
+        ]
         return {
             "name": part.name,
             "file": f"part-{part.name}.html",
             "title": part.title,
             "html": Markup(self.prose.html(part.text)),
-            "sections": [self.section(section) for section in sections],
+            "sections": sections,
+            "card": self.card(part, sections) if self.project.site.address else None,
         }
+
+    def card(self, part: Part, sections: list[SectionView]) -> Card | None:
+        """Make the card of a part from the first picture of its sections."""
+        for section in sections:
+            record, found = self.records.get(section["name"]), section["picture"]
+            if record and found and found["file"].endswith(".png"):
+                name = card_name(part.name, record["files"][found["file"].partition("/")[2]])
+                self.cards[name] = card(self.project.out, name, found["file"], found["tile"])
+                return {"file": name, "alt": found["alt"]}
+        return None
 
     def section(self, section: Section) -> SectionView:
         status = self.statuses[section.name]
@@ -239,35 +254,3 @@ class Renderer:
 
     def missing(self, name: str) -> str:
         return self.environment.get_template("figures/missing.html").render(name=name)
-
-
-def picture(record: Record) -> Picture | None:
-    """Return the image that shows best, at a glance, what a section is about."""
-    pictures = [shown for shown in record["shown"] if shown["kind"] in FOR_A_CARD]
-    if not pictures:
-        return None
-    shown = min(pictures, key=lambda each: FOR_A_CARD.index(each["kind"]))
-    file = shown["files"].get("still", shown["files"]["image"])
-    return {
-        "file": f"{record['section']}/{file}",
-        "alt": shown["alt"],
-        "width": shown["width"],
-        "height": shown["height"],
-        "tile": tile(shown),
-        "is_small": tile(shown) < SMALL,
-    }
-
-
-def tile(shown: Shown) -> int:
-    """Return how many pixels wide the images of a figure are."""
-    return shown["width"] // shown.get("across", max(1, shown["width"] // shown["height"]))
-
-
-def heading(columns: list[str]) -> tuple[str, list[str]]:
-    """Split labels into the words that all begin with, such as "σ =", and the rest of each."""
-    if len(columns) < 2:
-        return "", columns
-    words = [column.split() for column in columns]
-    beginnings = zip(*(each[:-1] for each in words), strict=False)
-    stub = [each[0] for each in takewhile(lambda each: len(set(each)) == 1, beginnings)]
-    return " ".join(stub), [" ".join(each[len(stub) :]) for each in words]
