@@ -1,6 +1,7 @@
 """Linear filters that take an image apart: by scale, by colour, by motion. Each keeps the size."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TypeAlias
 
 import torch
@@ -36,6 +37,21 @@ def gaussian(kernel: int, sigma: float) -> Filter:
         return along_rows(along_rows(x, weights).mT, weights).mT
 
     return blur
+
+
+def bands(kernel: int, sigmas: Sequence[float]) -> list[Filter]:
+    """Return filters by scale, the coarsest first, that sum to the identity.
+
+    `sigmas` fall: what the first blur leaves, what each next one adds, and what none lets through.
+    """
+    blurs = [gaussian(kernel, sigma) for sigma in sigmas]
+    between = [difference(finer, coarser) for coarser, finer in pairwise(blurs)]
+    return [blurs[0], *between, complement(blurs[-1])]
+
+
+def difference(first: Filter, second: Filter) -> Filter:
+    """Return f - g."""
+    return lambda x: first(x) - second(x)
 
 
 def motion(length: int) -> Filter:

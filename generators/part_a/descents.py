@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from generators.diffusion.pictures import read_picture
+from generators.diffusion.pictures import read_mask, read_picture
 from generators.diffusion.sampling import (
     Estimator,
     Generators,
@@ -28,6 +28,13 @@ def times_of(schedule: Schedule, stride: int) -> list[int]:
 def pictures(context: Context, files: Sequence[str], size: int) -> Tensor:
     """Return pictures below content/ as (N, 3, size, size) in [-1, 1]."""
     read = [read_picture(context.content / file, size) for file in files]
+    return torch.cat(read).to(context.device)
+
+
+def masks_of(context: Context, files: Sequence[str], images: Sequence[str], size: int) -> Tensor:
+    """Return the masks of images (N, 1, size, size), 1 where they are to be made anew."""
+    pairs = zip(files, images, strict=True)
+    read = [read_mask(context.content / a, size, context.content / b) for a, b in pairs]
     return torch.cat(read).to(context.device)
 
 
@@ -71,8 +78,10 @@ def reported(
 
 
 def check_as_many(context: Context, counts: Mapping[str, int]) -> None:
-    """Raise an AuthorError when lists that belong together differ in length from the first."""
+    """Raise an AuthorError when the first list is empty, or another one not as long."""
     (first, expected), *others = counts.items()
+    if not expected:
+        raise AuthorError(f"{context.section}: {first} is empty, expected one or more")
     for name, found in others:
         if found != expected:
             wanted = f"{expected} as in {first}"

@@ -1,22 +1,22 @@
 """A1.9 and beyond: hybrids by colour, by motion, of three distances, and of a given picture."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from torch import Tensor
 
 from generators.diffusion.constraints import hold
 from generators.diffusion.estimators import factorised, unchanged
-from generators.diffusion.filters import Filter, complement, gaussian, grey, motion
+from generators.diffusion.filters import Filter, bands, complement, gaussian, grey, motion
 from generators.diffusion.pictures import from_bytes, to_bytes
 from generators.diffusion.sampling import denoise, generators_of, last
+from generators.errors import AuthorError
 from generators.figure import Context, Output, Panels
 from generators.parameters import File, Range
 from generators.part_a.descents import check_kernel, pictures, reported, times_of
-from generators.part_a.illusions import Manner, illusions
-from generators.part_a.showing import Pixels, made_with
+from generators.part_a.illusions import Illusions, Manner, illusions, scored
+from generators.part_a.showing import Pixels, Ways, made_with, several_ways
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,16 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Results:
-    """The given picture, and the hybrids of it, by colour, motion, distance: (1, h, w, 3) each."""
+    """The given picture and the hybrid of it (1, h, w, 3).
+
+    `kinds` (3, h, w, 3) are the hybrids by colour, by motion and of three distances, with scores.
+    """
 
     picture: Pixels
     held: Pixels
-    colour: Pixels
-    motion: Pixels
-    triple: Pixels
+    kinds: Pixels
+    alignments: tuple[float, ...]
+    concealments: tuple[float, ...]
     updates: int
     seed: int
 
@@ -58,18 +61,23 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     for width in (parameters.length, parameters.kernel):
         check_kernel(context, width, size)
 
-    def made(name: str, filters: list[Filter], prompts: tuple[str, ...]) -> Pixels:
-        told = {f"prompt {index}": (prompt,) for index, prompt in enumerate(prompts)}
-        found = illusions(
+    def made(name: str, filters: list[Filter], ways: Ways) -> Illusions:
+        return illusions(
             context,
-            told,
-            filters,
+            {way: (prompt,) for way, (_, prompt) in ways.items()},
+            [look for look, _ in ways.values()],
             lambda parts: factorised(list(zip(filters, parts, strict=True))),
             Manner(name, parameters.scale, parameters.stride),
         )
-        return to_bytes(found.images)
 
-    moving, bands = motion(parameters.length), distances(parameters)
+    distances = bands(parameters.kernel, sigmas(parameters))
+    moving = motion(parameters.length)
+    filters = {
+        "colour": [complement(grey), grey],
+        "motion": [complement(moving), moving],
+        "triple": distances[::-1],
+    }
+    kinds = ways_of(parameters)
     picture = pictures(context, [parameters.picture], size)
     schedule = cascade.stage(1).schedule
     times = times_of(schedule, parameters.stride)
@@ -80,89 +88,71 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         schedule,
         times,
         generators=generators,
-        constrain=hold(picture, low_pass(parameters), schedule, generators),
+        constrain=hold(picture, distances[0], schedule, generators),
     )
+    held = last(reported(context, "held", steps, times)).x_t
+    found = [made(name, filters[name], ways) for name, ways in kinds.items()]
     return Results(
         to_bytes(picture),
-        to_bytes(last(reported(context, "held", steps, times)).x_t),
-        made("colour", [grey, complement(grey)], (parameters.grey, parameters.colour)),
-        made("motion", [moving, complement(moving)], (parameters.moved, parameters.still)),
-        made("triple", bands, (parameters.far, parameters.middle, parameters.near)),
+        to_bytes(held),
+        to_bytes(torch.cat([each.images for each in found])),
+        tuple(score for each in found for score in each.alignments),
+        tuple(score for each in found for score in each.concealments),
         len(times) - 1,
         context.seed,
     )
 
 
-def low_pass(parameters: Parameters) -> Filter:
-    """Return the filter of what is seen from afar."""
-    return gaussian(parameters.kernel, parameters.sigma_far)
+def sigmas(parameters: Parameters) -> tuple[float, float]:
+    """Return σ of the blurs from afar and from halfway.
+
+    Raises: AuthorError when they are not in this order.
+    """
+    far, near = parameters.sigma_far, parameters.sigma_near
+    if far <= near:
+        raise AuthorError(f"sigma_far is {far:g}, expected more than sigma_near = {near:g}")
+    return far, near
 
 
-def distances(parameters: Parameters) -> list[Filter]:
-    """Return the filters of what is seen from afar, in addition from halfway, and from near."""
-    far = low_pass(parameters)
-    halfway = gaussian(parameters.kernel, parameters.sigma_near)
-
-    def between(x: Tensor) -> Tensor:
-        return halfway(x) - far(x)
-
-    return [far, between, complement(halfway)]
-
-
-def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
-    made = made_with(parameters.scale, results.updates, results.seed)
-    far = low_pass(parameters)
-    halfway = gaussian(parameters.kernel, parameters.sigma_near)
-    yield several_ways(
-        "colour",
-        f"One picture, with its colours and without; {made}",
-        results.colour,
-        {"in colour": (unchanged, parameters.colour), "in grey": (grey, parameters.grey)},
-    )
-    yield several_ways(
-        "motion",
-        f"One picture, still, and moved sideways by {parameters.length} pixels while the shutter "
-        f"is open; {made}",
-        results.motion,
-        {
+def ways_of(parameters: Parameters) -> dict[str, Ways]:
+    """Return for each kind of hybrid how it is looked at, and what it should be then."""
+    far, halfway = (gaussian(parameters.kernel, sigma) for sigma in sigmas(parameters))
+    return {
+        "colour": {"in colour": (unchanged, parameters.colour), "in grey": (grey, parameters.grey)},
+        "motion": {
             "still": (unchanged, parameters.still),
             "moved": (motion(parameters.length), parameters.moved),
         },
-    )
-    yield several_ways(
-        "triple",
-        "One picture from three distances, the further ones by a Gaussian blur of "
-        rf"$\sigma = {parameters.sigma_near:g}$ and ${parameters.sigma_far:g}$ pixels; {made}",
-        results.triple,
-        {
+        "triple": {
             "near": (unchanged, parameters.near),
             "halfway": (halfway, parameters.middle),
             "far": (far, parameters.far),
         },
-    )
+    }
+
+
+def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
+    far, near = sigmas(parameters)
+    words = {
+        "colour": "One picture, with its colours and without",
+        "motion": f"One picture, still, and with the camera moved by {parameters.length} pixels",
+        "triple": "One picture from three distances, the further ones by a Gaussian blur of "
+        rf"$\sigma = {near:g}$ and ${far:g}$ pixels",
+    }
+    made = made_with(parameters.scale, results.updates, results.seed)
+    for index, (name, ways) in enumerate(ways_of(parameters).items()):
+        score = scored(results.alignments, results.concealments, 1, index)
+        image = results.kinds[index : index + 1]
+        yield several_ways(name, f"{words[name]}; {made}", image, ways, score)
+    blur = gaussian(parameters.kernel, far)
     given, hybrid = from_bytes(results.picture), from_bytes(results.held)
     yield Panels(
         "held",
         "A given picture, the hybrid that holds its low frequencies "
-        rf"($\sigma = {parameters.sigma_far:g}$ pixels) and takes its details from "
-        f"“{parameters.details}”, and both as they look from afar; {made}",
+        rf"($\sigma = {far:g}$ pixels) and takes its details from “{parameters.details}”, and both "
+        f"as they look from afar; {made}",
         "A picture, its hybrid, and blurred copies of the two.",
-        [to_bytes(torch.cat([each, far(each)])) for each in (given, hybrid)],
+        [to_bytes(torch.cat([each, blur(each)])) for each in (given, hybrid)],
         ["near", "far"],
         ["given picture", "hybrid"],
-    )
-
-
-def several_ways(
-    name: str, words: str, image: Pixels, ways: Mapping[str, tuple[Filter, str]]
-) -> Panels:
-    """Show one picture through several filters, each with the prompt that it was told there."""
-    x = from_bytes(image)
-    wanted = ", ".join(f"{way} “{prompt}”" for way, (_, prompt) in ways.items())
-    return Panels(
-        name,
-        f"{words} Asked for: {wanted}.",
-        f"One picture in {len(ways)} ways of looking, asked to be {wanted}.",
-        [to_bytes(torch.cat([look(x) for look, _ in ways.values()]))],
-        list(ways),
     )

@@ -5,15 +5,20 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated
 
-import torch
 from torch import Tensor
 
 from generators.diffusion.constraints import keep, resampled
-from generators.diffusion.pictures import read_mask, to_bytes
+from generators.diffusion.pictures import to_bytes
 from generators.diffusion.sampling import denoise, generators_of, last
 from generators.figure import Comparison, Context, Output, Panels
 from generators.parameters import File, Range
-from generators.part_a.descents import check_as_many, pictures, reported, times_of
+from generators.part_a.descents import (
+    check_as_many,
+    masks_of,
+    pictures,
+    reported,
+    times_of,
+)
 from generators.part_a.showing import Pixels, asked, enlarged_with, in_rows
 
 
@@ -60,7 +65,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     cascade = context.cascade()
     stage, count = cascade.stage(1), len(parameters.images)
     images = pictures(context, parameters.images, stage.size)
-    masks = masks_of(context, parameters, stage.size).to(images)
+    masks = masks_of(context, parameters.masks, parameters.images, stage.size)
     prompts = [parameters.neutral] * count + list(parameters.prompts)
     estimate = cascade.guided(prompts, parameters.scale)
     twice = images.repeat(2, 1, 1, 1), masks.repeat(2, 1, 1, 1)
@@ -99,13 +104,6 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         (len(times) - 1, descents),
         context.seed,
     )
-
-
-def masks_of(context: Context, parameters: Parameters, size: int) -> Tensor:
-    """Return the masks (N, 1, size, size), 1 where a picture is made anew."""
-    pairs = zip(parameters.masks, parameters.images, strict=True)
-    read = [read_mask(context.content / a, size, context.content / b) for a, b in pairs]
-    return torch.cat(read)
 
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:

@@ -9,18 +9,15 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 from generators.diffusion.pictures import to_bytes
 from generators.diffusion.sampling import generators_of
 from generators.diffusion.schedule import counted
 from generators.figure import Context, Number, Output, Panels
 from generators.parameters import Range
+from generators.part_a.changes import change, what_changes
 from generators.part_a.descents import check_as_many, sample
 from generators.part_a.showing import Pixels
-
-BLOCKS = 16
-"""Differences at large are those of means over blocks, so many to a side."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +91,6 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     )
 
 
-def change(before: Tensor, after: Tensor) -> tuple[float, float]:
-    """Return the mean absolute difference of pixels, and of means over blocks."""
-    difference = (after.clamp(-1, 1) - before.clamp(-1, 1)) / 2
-    at_large = avg_pool2d(difference, difference.shape[-1] // BLOCKS)
-    return difference.abs().mean().item(), at_large.abs().mean().item()
-
-
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     settings = list(zip(parameters.first, parameters.second, strict=True))
     seconds_small = results.seconds_small[len(parameters.compared) :]
@@ -136,13 +126,3 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         [f"{count} updates" for count in parameters.compared],
         parameters.prompts,
     )
-
-
-def what_changes(before: tuple[int, int], after: tuple[int, int]) -> str:
-    """Say which stage has other steps in the second of two settings."""
-    parts = [
-        f"{new} instead of {old} updates in stage {stage}"
-        for stage, old, new in zip((1, 2), before, after, strict=True)
-        if old != new
-    ]
-    return " and ".join(parts) or "nothing"

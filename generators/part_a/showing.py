@@ -1,14 +1,20 @@
 """How the sections of Part A word and arrange what they show."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generators.diffusion.pictures import to_bytes
+from generators.diffusion.filters import Filter
+from generators.diffusion.pictures import from_bytes, to_bytes
+from generators.figure import Panels
 
-Pixels = NDArray[np.uint8]
+Pixels: TypeAlias = NDArray[np.uint8]
+Ways: TypeAlias = Mapping[str, tuple[Filter, str]]
+"""Ways of looking at one picture by what they are called: a filter, and the prompt told there."""
 
 
 def asked(prompts: str | Sequence[str], scale: float, updates: int, seed: int) -> str:
@@ -49,3 +55,16 @@ def at_times(times: Iterable[int]) -> list[str]:
 def start_labels(starts: Iterable[int], times: Iterable[int]) -> list[str]:
     """Name starts by their place i in the list of times, and by the time there."""
     return [f"{start}: t {t}" for start, t in zip(starts, times, strict=True)]
+
+
+def several_ways(name: str, words: str, image: Pixels, ways: Ways, score: str) -> Panels:
+    """Show one picture (1, h, w, 3) in several ways, and say what it should be in each."""
+    x = from_bytes(image)
+    wanted = ", ".join(f"{way} “{prompt}”" for way, (_, prompt) in ways.items())
+    return Panels(
+        name,
+        f"{words} Asked for: {wanted}.{score}",
+        f"One picture in {len(ways)} ways of looking, asked to be {wanted}.",
+        [to_bytes(torch.cat([look(x) for look, _ in ways.values()]))],
+        list(ways),
+    )

@@ -65,7 +65,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         views = [view_named(name, context.seed, size) for name in names]
         return illusions(
             context,
-            {name: (prompt,) for name, prompt in zip(names, prompts, strict=True)},
+            {f"prompt {number}": (prompt,) for number, prompt in enumerate(prompts, 1)},
             [view.apply for view in views],
             lambda parts: anagram(list(zip(views, parts, strict=True))),
             Manner(stream, parameters.scale, parameters.stride, parameters.candidates),
@@ -93,17 +93,21 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     seen = [view.apply(image) for view, image in zip(views, upright, strict=True)]
     settings = parameters.scale, results.updates, results.seed
     scores = results.alignments, results.concealments, results.tried
+    marks = [
+        f" ({a:.2f}, {c:.2f})"
+        for a, c in zip(results.alignments, results.concealments, strict=True)
+    ][: len(views)] or [""] * len(views)
     yield Panels(
         "views",
-        "One anagram for each view, with the two texts that were asked for; "
-        + made_with(*settings),
+        "One anagram for each view, with the two texts that were asked for and, where there is a "
+        "judge, alignment and concealment; " + made_with(*settings),
         f"{len(views)} pictures, and beside each one its view.",
         list(zip(results.images, to_bytes(torch.stack(seen)), strict=True)),
         ["upright", "in the view"],
         [
-            f"{name}: {one} / {other}"
-            for name, one, other in zip(
-                parameters.views, parameters.first, parameters.second, strict=True
+            f"{name}: {one} / {other}{score}"
+            for name, one, other, score in zip(
+                parameters.views, parameters.first, parameters.second, marks, strict=True
             )
         ],
     )
