@@ -29,7 +29,7 @@ CHANGES_NOTHING = {
 CHANGES_FIGURES = {
     "a caption": (f"{TINY}/mixed.py", "A gradient.", "A grey gradient."),
     "a parameter of the figures": (MIXED, "scale = 0.5", "scale = 0.5\ncolumns = 3"),
-    "how figures are drawn": ("generators/drawing.py", "MARGIN = 1", "MARGIN = 2"),
+    "how figures are drawn": ("generators/encoding.py", "MARGIN = 1", "MARGIN = 2"),
     "how plots are drawn": ("generators/plotting.py", '"font.size": 10', '"font.size": 11'),
 }
 

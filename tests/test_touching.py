@@ -105,9 +105,8 @@ def test_what_is_shuffled_passes_its_frames_there_and_back(part: str, open_page:
     )
     for backwards in (False, True):
         turned.click()
-        page.wait_for_function("places.at(-1) === 'image' && places.length > 1")
+        page.wait_for_function("places.at(-1) === 'image' && places.some(Number)")
         places = [place for place in page.evaluate("places.splice(0)") if place != "image"]
-        assert len(set(places)) > 1
         assert places == sorted(places, reverse=backwards)
 
 
