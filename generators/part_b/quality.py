@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from generators.digits.classifier import classifier
 from generators.digits.comparison import Cell, Comparison, Table, drawn
 from generators.digits.data import load
-from generators.digits.flow import heun
+from generators.digits.flow import midpoint
 from generators.digits.jury import Score, jury, nearest_images
 from generators.digits.many import Integrated, samplers, seeds_of
 from generators.digits.scores import guidance_plot, sampler_panels, score_numbers, steps_plot
@@ -22,7 +22,7 @@ from generators.parameters import Range
 
 SHOWN = 10
 NEAREST = 3
-HEUN = Integrated(heun, 2)
+MIDPOINT = Integrated(midpoint, 2)
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,9 @@ def cells_by_steps(context: Context, parameters: Parameters) -> list[Cell]:
 def cells_with_guidance(
     context: Context, parameters: Parameters, epoch: int, scales: Sequence[float]
 ) -> list[Cell]:
-    """Return flow matching by Heun's method, as it was after an epoch, at every scale."""
+    """Return flow matching by the midpoint method, as it was after an epoch, at every scale."""
     weights = context.networks[parameters.flow].weights(epoch)
-    return [Cell(weights, HEUN, parameters.guided_evaluations, scale) for scale in scales]
+    return [Cell(weights, MIDPOINT, parameters.guided_evaluations, scale) for scale in scales]
 
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
@@ -152,7 +152,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield Panels(
         "guided",
         r"The same noise and the same digits asked for, guidance $\gamma$ growing from row to row.",
-        "Rows of handwritten digits that grow bolder and more alike as guidance grows.",
+        "Rows of handwritten digits, a row for each guidance scale.",
         results.by_scale,
         labels=[f"γ = {scale:g}" for scale in parameters.scales],
     )
