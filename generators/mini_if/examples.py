@@ -108,7 +108,7 @@ def reduced(image: Tensor) -> Tensor:
     """Return an image (3, 256, 256) at stage 1's size, each pixel the mean of those it covers."""
     factor = LARGE // SMALL
     means = image.unflatten(2, (SMALL, factor)).unflatten(1, (SMALL, factor)).mean(dim=(2, 4))
-    return ((means + 1) * 127.5).round() / 127.5 - 1
+    return torch.as_tensor(((means + 1) * 127.5).round() / 127.5 - 1)
 
 
 def enlarged(image: Tensor) -> Tensor:

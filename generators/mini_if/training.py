@@ -231,9 +231,9 @@ class Training:
 
 def read_state(path: Path, device: torch.device) -> dict:  # type: ignore
     """Read a checkpoint; only tensors and numbers are accepted from it."""
-    return torch.load(
-        path, map_location="cpu" if device.type == "cpu" else device, weights_only=True
-    )  # type: ignore
+    # A process of several calls its device cpu:0, which torch.load does not know.
+    place = "cpu" if device.type == "cpu" else device
+    return torch.load(path, map_location=place, weights_only=True)  # type: ignore
 
 
 @dataclass(frozen=True)
