@@ -11,21 +11,38 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import DDPMScheduler, IFPipeline, IFSuperResolutionPipeline
+from numpy.typing import NDArray
+from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
 from generators.errors import AuthorError
 from generators.files import digest, write
+from generators.machine import describe
+from generators.mini_if.judge import WEIGHTS as WEIGHTS_OF_JUDGE
+from generators.mini_if.judge import load_judge
+from generators.mini_if.judge_training import accuracy
 from generators.mini_if.loss import Painter
-from generators.mini_if.recipe import LARGEST, RECIPES, SCHEDULER, make_encoder, make_unet
+from generators.mini_if.recipe import (
+    LARGEST,
+    RECIPES,
+    SCHEDULER,
+    SMALL,
+    make_encoder,
+    make_unet,
+)
+from generators.mini_if.report import REPORT, Report, thinned, write_report
 from generators.mini_if.train import CACHE, tokenizer_in
-from generators.mini_if.training import STATE, read_state
+from generators.mini_if.training import LOG, STATE, read_state
 from generators.models import MANIFEST
 
 WEIGHTS = Path(__file__).parent / "weights"
 FILE_SIZE = "15MB"
+SHEETS = 6
+"""How many sheets of samples along the training are kept."""
 ABSENT = {"safety_checker": None, "feature_extractor": None, "watermarker": None}
 
 
@@ -40,6 +57,8 @@ def main(arguments: list[str]) -> int:
     try:
         for stage in [options.stage] if options.stage else [1, 2]:
             export(options.recipe, stage, options.cache, options.to)
+        write_report(compiled(options.recipe, options.cache), options.to / REPORT.name)
+        write(options.to / MANIFEST, manifest(options.to))
     except AuthorError as error:
         print(error, file=sys.stderr)
         return 1
@@ -131,9 +150,40 @@ def strip_origin(file: Path) -> None:
         file.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
+def compiled(recipe: str, cache: Path) -> Report:
+    """Return the report on the trainings in `cache`, which this machine is taken to have run."""
+    folder = cache / f"stage_1-{recipe}"
+    rows = (folder / LOG).read_text().splitlines()[1:]
+    losses = [[float(value) for value in row.split(",")][:3:2] for row in rows]
+    sheets = sorted(folder.glob("samples-*.png"))
+    counts = [int(sheet.stem.partition("-")[2]) for sheet in sheets]
+    kept = thinned(counts, SHEETS)
+    states = [cache / f"stage_{stage}-{recipe}" / STATE for stage in (1, 2)]
+    first, second = (
+        float(read_state(path, torch.device("cpu"))["seconds"]) if path.exists() else 0.0
+        for path in states
+    )
+    return Report(
+        np.array(losses, np.float32).reshape(-1, 2),
+        np.stack([tiles(sheets[index]) for index in kept]),
+        tuple(counts[index] for index in kept),
+        accuracy(load_judge(), 2000) if WEIGHTS_OF_JUDGE.is_file() else 0.0,
+        (first, second),
+        describe(torch.device("cpu" if not torch.cuda.is_available() else "cuda")),
+    )
+
+
+def tiles(sheet: Path) -> NDArray[np.uint8]:
+    """Return the first two rows of a sheet of samples as pictures (8, 64, 64, 3)."""
+    pixels = np.asarray(Image.open(sheet).convert("RGB"))[: 2 * SMALL]
+    rows = pixels.reshape(2, SMALL, -1, SMALL, 3).swapaxes(1, 2)
+    return rows.reshape(-1, SMALL, SMALL, 3)
+
+
 def manifest(folder: Path) -> bytes:
-    """Return {relative path: SHA-256} of all files of both stages, as JSON."""
-    files = sorted(file for file in folder.glob("stage_*/**/*") if file.is_file())
+    """Return {relative path: SHA-256} of all files of a cascade, as JSON."""
+    found = (file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST)
+    files = sorted(found)
     digests = {file.relative_to(folder).as_posix(): digest(file.read_bytes()) for file in files}
     return (json.dumps(digests, indent=2) + "\n").encode()
 

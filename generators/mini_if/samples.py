@@ -12,11 +12,11 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from generators.diffusion.batching import Told
-from generators.diffusion.cascade import Stage
 from generators.diffusion.estimators import guided
 from generators.diffusion.pictures import to_bytes
 from generators.diffusion.sampling import denoise, generators_of, last, unit_noise
 from generators.diffusion.schedule import Schedule, counted
+from generators.diffusion.stage import Stage
 from generators.mini_if.concepts import CORE
 from generators.mini_if.examples import enlarged, reduced, scaled, tokens_of
 from generators.mini_if.loss import Painter
