@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from generators.errors import AuthorError
-from generators.mini_if.concepts import CORE, phrases
+from generators.mini_if.concepts import CORE, TAUGHT, phrases
 from generators.mini_if.examination import left_out, missed, places, prompt_of, share
 from generators.mini_if.report import Report, read_report, thinned, write_report
 from generators.mini_if.scenes import is_held_out
@@ -37,11 +37,11 @@ def test_a_picture_of_the_right_thing_is_named_first() -> None:
 
 
 def test_shares_and_misses_are_counted_over_all_samples() -> None:
-    named = [0] * len(CORE) + [1, *[0] * (len(CORE) - 1)]
+    named = [0] * len(TAUGHT) + [1, *[0] * (len(TAUGHT) - 1)]
     assert share([0, 0, 1, 9], 0) == "50 %"
     assert share([0, 0, 1, 9], 4) == "75 %"
     assert missed(named) == []
-    assert missed([3, *named[1 : len(CORE)], *named[len(CORE) :]]) == [CORE[0]]
+    assert missed([3, *named[1 : len(TAUGHT)], *named[len(TAUGHT) :]]) == [TAUGHT[0]]
 
 
 def test_what_is_examined_as_unseen_was_left_out_of_training() -> None:
@@ -81,7 +81,7 @@ def test_a_search_pairs_different_things_in_one_manner() -> None:
     assert found == pairs(50, seed=1)
     for first, second in found:
         one, other = (
-            {name for name in CORE if prompt.endswith(phrases(name)[0])}
+            {name for name in TAUGHT if prompt.endswith(phrases(name)[0])}
             for prompt in (first, second)
         )
         assert first != second

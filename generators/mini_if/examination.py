@@ -9,7 +9,7 @@ from torch import Tensor
 from generators.diffusion.scores import Judge
 from generators.mini_if.backgrounds import COLOURS
 from generators.mini_if.backgrounds import VIEWS as GROUNDS
-from generators.mini_if.concepts import CORE, OBJECTS, phrases
+from generators.mini_if.concepts import CORE, OBJECTS, TAUGHT, phrases
 from generators.mini_if.scenes import is_held_out
 from generators.mini_if.styles import STYLES
 
@@ -19,9 +19,9 @@ def left_out() -> list[tuple[str, str, str]]:
     found = [
         (style, concept, ground)
         for style in STYLES
-        for concept in OBJECTS
+        for concept in TAUGHT
         for ground in (*COLOURS, *GROUNDS)
-        if is_held_out(style, concept, ground)
+        if concept in OBJECTS and is_held_out(style, concept, ground)
     ]
     order = np.random.default_rng(0).permutation(len(found))
     return [found[index] for index in order]
@@ -47,5 +47,5 @@ def share(named: Sequence[int], worst: int) -> str:
 
 def missed(named: Sequence[int]) -> list[str]:
     """Return the concepts none of whose samples was named right."""
-    ways = np.array(named).reshape(-1, len(CORE))
-    return [name for name, best in zip(CORE, ways.min(axis=0), strict=True) if best > 0]
+    ways = np.array(named).reshape(-1, len(TAUGHT))
+    return [name for name, best in zip(TAUGHT, ways.min(axis=0), strict=True) if best > 0]

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from generators.diffusion.schedule import Schedule
 from generators.diffusion.text import TOKENS
-from generators.mini_if.concepts import CORE
+from generators.mini_if.concepts import TAUGHT
 from generators.mini_if.recipe import CROP, LARGE, SMALL
 from generators.mini_if.scenes import Composition, compose, render
 from generators.streams import stream
@@ -54,7 +54,7 @@ class Examples(Dataset[Example]):
 
     def __getitem__(self, number: int) -> Example:
         generator = torch.Generator().manual_seed(stream(self.seed, "example", number))
-        scene = compose(self.seed, number if self.stage == 1 else number // CROPS, CORE)
+        scene = compose(self.seed, number if self.stage == 1 else number // CROPS, TAUGHT)
         is_dropped = torch.rand((), generator=generator).item() < self.dropped
         tokens = tokens_of(self.tokenizer, ["" if is_dropped else scene.caption])[0]
         x, low, level = self.seen(scene, generator)

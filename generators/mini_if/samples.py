@@ -17,7 +17,7 @@ from generators.diffusion.pictures import to_bytes
 from generators.diffusion.sampling import denoise, generators_of, last, unit_noise
 from generators.diffusion.schedule import Schedule, counted
 from generators.diffusion.stage import Stage
-from generators.mini_if.concepts import CORE
+from generators.mini_if.concepts import TAUGHT
 from generators.mini_if.examples import enlarged, reduced, scaled, tokens_of
 from generators.mini_if.loss import Painter
 from generators.mini_if.recipe import LARGE, SMALL
@@ -84,7 +84,7 @@ def sampler_of(stage: int, tokenizer: PreTrainedTokenizerFast, schedule: Schedul
     free = tokens_of(tokenizer, [""])
     if stage == 1:
         return Sampler(tokens_of(tokenizer, list(PROMPTS)), free, schedule, 5.0, 20, SMALL)
-    scenes = [compose(-1, number, CORE) for number in range(COLUMNS)]
+    scenes = [compose(-1, number, TAUGHT) for number in range(COLUMNS)]
     small = [reduced(scaled(torch.tensor(render(scene, LARGE)))) for scene in scenes]
     large = torch.stack([enlarged(image) for image in small])
     low = schedule.add_noise(large, LEVEL, unit_noise(generators_of(2, len(large)), large))

@@ -17,7 +17,7 @@ from generators.mini_if.styles import STYLES, to_array, to_image
 
 Bytes = NDArray[np.uint8]
 Places = tuple[tuple[float, float], ...]
-SHARES = {"photo": 0.42, "oil painting": 0.24, "lithograph": 0.12, "pencil sketch": 0.11}
+SHARES = {"photo": 0.45, "oil painting": 0.27, "lithograph": 0.14, "pencil sketch": 0.07}
 """How often each style is used; watercolour is the rest."""
 HELD_OUT = 0.05
 BESIDE = (
@@ -63,7 +63,7 @@ def compose(seed: int, number: int, concepts: Sequence[str] = CORE) -> Compositi
 
 
 def composed(random: Random, concepts: Sequence[str], weights: Sequence[float]) -> Composition:
-    style = random.choices([*SHARES, "watercolour"], [*SHARES.values(), 0.11])[0]
+    style = random.choices([*SHARES, "watercolour"], [*SHARES.values(), 0.07])[0]
     opening = random.choice(STYLES[style][1])
     name = random.choices(concepts, weights)[0]
     seed = random.getrandbits(48)
@@ -74,7 +74,7 @@ def composed(random: Random, concepts: Sequence[str], weights: Sequence[float]) 
     chosen: list[str] = [name]
     places: Places = (place(random),)
     phrase = random.choice(phrases(name))
-    if random.random() < 0.2:
+    if random.random() < 0.1:
         relation, places = random.choice(BESIDE)
         chosen.append(
             random.choice([each for each in concepts if each in OBJECTS and each != name])
@@ -94,9 +94,9 @@ def maybe_plain(caption: str, style: str, random: Random) -> str:
 def ground(random: Random) -> tuple[str, str]:
     """Return a background and the words for it, or none of them."""
     kind = random.random()
-    if kind < 0.3:
+    if kind < 0.4:
         return "white", random.choice(["", "", "on a white background"])
-    if kind < 0.65:
+    if kind < 0.75:
         name = random.choice(list(backgrounds.COLOURS)[1:])
         return name, random.choice(["", f"on a {name} background", f"on a {name} background"])
     name = random.choice(list(backgrounds.VIEWS))

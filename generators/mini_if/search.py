@@ -22,7 +22,7 @@ from generators.diffusion.sampling import Estimator, denoise, generators_of, las
 from generators.diffusion.schedule import strided
 from generators.diffusion.scores import Judge, Look, alignment, concealment, seen
 from generators.diffusion.views import flip, identity
-from generators.mini_if.concepts import CORE, phrases
+from generators.mini_if.concepts import TAUGHT, phrases
 from generators.mini_if.judge import load_judge
 from generators.mini_if.styles import STYLES
 from generators.models import EMBEDDED, find_model
@@ -58,7 +58,7 @@ def pairs(count: int, seed: int) -> list[tuple[str, str]]:
     found = []
     for _ in range(count):
         opening = random.choice(random.choice(list(STYLES.values()))[1])
-        names = random.sample(CORE, 2)
+        names = random.sample(TAUGHT, 2)
         first, second = (f"{opening} {phrases(name)[0]}".strip() for name in names)
         found.append((first, second))
     return found

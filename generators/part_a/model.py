@@ -13,7 +13,7 @@ from generators.diffusion.pictures import to_bytes
 from generators.diffusion.sampling import generators_of
 from generators.errors import AuthorError
 from generators.figure import Context, Number, Output, Panels, Plot, Series
-from generators.mini_if.concepts import CORE, phrases
+from generators.mini_if.concepts import TAUGHT, phrases
 from generators.mini_if.examination import left_out, missed, places, prompt_of, share
 from generators.mini_if.report import read_report
 from generators.parameters import Range
@@ -66,7 +66,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     judge = context.judge()
     if judge is None:
         raise AuthorError(f"{context.section}: no judge, expected one to score the samples")
-    names = list(CORE) * parameters.samples
+    names = list(TAUGHT) * parameters.samples
     prompts = [f"a photo of {phrases(name)[0]}" for name in names]
     images, updates = drawn(context, parameters, prompts, "concepts")
     combinations = left_out()[: parameters.unseen]
@@ -74,7 +74,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     unseen, _ = drawn(context, parameters, unseen_prompts, "unseen")
     report = read_report()
     return Results(
-        to_bytes(images[: len(CORE)]),
+        to_bytes(images[: len(TAUGHT)]),
         places(judge, images, names),
         to_bytes(unseen[: 2 * ROW]),
         tuple(unseen_prompts),
@@ -109,10 +109,10 @@ def drawn(
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     made = f"{guidance(parameters.scale)}, {results.updates} updates, seed {results.seed}"
     prompts = results.unseen_prompts[: len(results.unseen)]
-    rows = [list(CORE)[first : first + ROW] for first in range(0, len(CORE), ROW)]
+    rows = [list(TAUGHT)[first : first + ROW] for first in range(0, len(TAUGHT), ROW)]
     yield Panels(
         "concepts",
-        f"“A photo of” each of the {len(CORE)} things that the embedded model was taught, first "
+        f"“A photo of” each of the {len(TAUGHT)} things that the embedded model was taught, first "
         f"samples, none chosen, drawn by {results.drawn_by}; {made}.",
         "Small pictures of all concepts, in rows of eight: " + "; ".join(map(", ".join, rows)),
         filled(results.pictures),
@@ -148,7 +148,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
 def numbers(results: Results) -> Iterator[Number]:
     """Yield what the text quotes."""
     yield Number("cascade", results.drawn_by)
-    yield Number("concepts", str(len(CORE)))
+    yield Number("concepts", str(len(TAUGHT)))
     yield Number("accuracy", share(results.named, 0))
     yield Number("among-five", share(results.named, 4))
     yield Number("samples", str(len(results.named)))
