@@ -20,6 +20,8 @@ from generators.streams import stream
 CROPS = 4
 """How many crops stage 2 sees of one picture: drawing it takes as long as learning from one."""
 GOLDEN = (5**0.5 - 1) / 2
+POWER = {1: 0.5, 2: 1.0}
+"""Stage 1 learns more at late times, where the text decides what the picture shows."""
 DEEPEST = 400
 """Stage 2 learns on small pictures noised up to this time."""
 
@@ -59,7 +61,7 @@ class Examples(Dataset[Example]):
         tokens = tokens_of(self.tokenizer, ["" if is_dropped else scene.caption])[0]
         x, low, level = self.seen(scene, generator)
         noise = torch.randn(x.shape, generator=generator)
-        return Example(x, noise, time_of(number), tokens, low, level)
+        return Example(x, noise, time_of(number, POWER[self.stage]), tokens, low, level)
 
     def seen(self, scene: Composition, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         if self.stage == 1:
@@ -73,12 +75,13 @@ class Examples(Dataset[Example]):
         return x[crop], low, torch.tensor(float(level))
 
 
-def time_of(number: int) -> Tensor:
-    """Return the time of example `number`: multiples of the golden ratio, modulo 1000.
+def time_of(number: int, power: float = 1.0) -> Tensor:
+    """Return the time of example `number`: 1000 u^power, u multiples of the golden ratio, modulo 1.
 
-    Any run of them covers the times evenly, which no independent draws do.
+    Any run of them covers the times evenly, which no independent draws do; a power below 1 has
+    more of the late ones.
     """
-    return torch.tensor(int(number * GOLDEN % 1 * 1000))
+    return torch.tensor(int((number * GOLDEN % 1) ** power * 1000))
 
 
 def scaled(picture: Tensor) -> Tensor:
