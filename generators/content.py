@@ -1,20 +1,19 @@
 """What the author writes under content/: site.toml, and one Markdown file per section."""
 
 import re
-import tomllib
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from generators.code import Code, Field
 from generators.datasets import DATASETS
 from generators.errors import AuthorError, nearest
 from generators.models import Model, find_model
 from generators.parameters import Value, checked
+from generators.tables import parsed, refuse_unknown, split, tables, text_of, typed
 
-FENCE = "+++"
 PART = re.compile(r"[a-z0-9-]+")
+KEYS = {"title", "part", "number", "generator", "data", "networks", "seed", "parameters", "draft"}
 NAME = re.compile(r"[a-z][0-9]*-([a-z0-9-]+)\.md")
-Kind = TypeVar("Kind")
 
 
 class Network(NamedTuple):
@@ -177,18 +176,7 @@ def section(
     where = f"content/{path.name}"
     head, body = split(path)
     table = parsed(path, head)
-    known = {
-        "title",
-        "part",
-        "number",
-        "generator",
-        "data",
-        "networks",
-        "seed",
-        "parameters",
-        "draft",
-    }
-    refuse_unknown(table, known, path)
+    refuse_unknown(table, KEYS, path)
     part = typed(table, "part", str, path)
     if part not in parts:
         raise AuthorError(f"{where}: part = {part!r}{nearest(part, parts)}")
@@ -199,11 +187,6 @@ def section(
     fields = fields_of(code, generator.removeprefix("generators."), "Parameters")
     quick = checked(given | typed(table, "draft", dict, path, {}), fields, where, path.parent)
     parameters = quick if draft else checked(given, fields, where, path.parent)
-    wanted = typed(table, "networks", list, path, [])
-    for each in wanted:
-        if not isinstance(each, str) or each not in networks:
-            each = str(each)
-            raise AuthorError(f"{where}: unknown network {each!r}{nearest(each, networks)}")
     return Section(
         name[1],
         path,
@@ -213,7 +196,7 @@ def section(
         generator,
         parameters,
         [field.name for field in fields if "File" in field.kind],
-        [networks[each] for each in wanted],
+        networks_in(table, networks, path),
         typed(table, "seed", int, path, seed),
         body,
         parts[part].model,
@@ -221,40 +204,21 @@ def section(
     )
 
 
+def networks_in(
+    table: dict[str, object], networks: dict[str, Network], path: Path
+) -> list[Network]:
+    """Return the networks that a section names."""
+    wanted = list(map(str, typed(table, "networks", list, path, [])))
+    for each in wanted:
+        if each not in networks:
+            where = f"content/{path.name}"
+            raise AuthorError(f"{where}: unknown network {each!r}{nearest(each, networks)}")
+    return [networks[each] for each in wanted]
+
+
 def fields_of(code: Code, module: str, name: str) -> list[Field]:
     summary = code.summary(f"generators.{module}")
     return summary.fields.get(name, []) if summary else []
-
-
-def split(path: Path) -> tuple[str, str]:
-    """Return a Markdown file's front matter and its body."""
-    text = text_of(path)
-    pieces = re.split(rf"(?m)^{re.escape(FENCE)}[ \t]*$\n?", text, maxsplit=2)
-    if len(pieces) < 3 or pieces[0].strip():
-        raise AuthorError(f"content/{path.name}: expected front matter between two lines {FENCE}")
-    return pieces[1], pieces[2]
-
-
-def text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise AuthorError(f"content/{path.name}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise AuthorError(f"content/{path.name}: not UTF-8 at byte {error.start}") from None
-
-
-def parsed(path: Path, text: str) -> dict[str, object]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise AuthorError(f"content/{path.name}: {error}") from None
-
-
-def refuse_unknown(table: dict[str, object], known: set[str], path: Path) -> None:
-    for name in table:
-        if name not in known:
-            raise AuthorError(f"content/{path.name}: unknown key {name!r}{nearest(name, known)}")
 
 
 def refuse_twins(sections: list[Section]) -> None:
@@ -273,27 +237,3 @@ def refuse_twins(sections: list[Section]) -> None:
                 f"content/{each.path.name}: {each.label} is also the number of {other}"
             )
         numbers[each.part, each.number] = each
-
-
-def tables(table: dict[str, object], name: str, path: Path) -> dict[str, dict[str, object]]:
-    """Return `table[name]`, a table of tables."""
-    entries = typed(table, name, dict, path, {})
-    for key, value in entries.items():
-        if not isinstance(value, dict):
-            raise AuthorError(f"content/{path.name}: {name}.{key} = {value!r}, expected a table")
-    return entries
-
-
-def typed(
-    table: dict[str, object], name: str, kind: type[Kind], path: Path, default: Kind | None = None
-) -> Kind:
-    """Return `table[name]`, which must be of type `kind`."""
-    value = table.get(name, default)
-    where = f"content/{path.name}"
-    if value is None:
-        raise AuthorError(f"{where}: {name} is missing, expected {kind.__name__}")
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise AuthorError(f"{where}: {name} = {value!r}, expected {kind.__name__}")
-    if default is None and isinstance(value, str) and not value.strip():
-        raise AuthorError(f"{where}: {name} is empty")
-    return value

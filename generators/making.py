@@ -1,10 +1,7 @@
 """Make one section: train the networks it names, run its experiment, draw its figures."""
 
-import datetime
 import importlib
 import json
-import shutil
-import subprocess
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,32 +10,26 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from filelock import FileLock
-
 from generators import machine
 from generators.content import Network, Section
-from generators.datasets import find
 from generators.drawing import draw, outputs_of
-from generators.errors import MissingDataError
 from generators.figure import (
     Context,
     Number,
     Output,
     Progress,
-    Trained,
     no_cascade,
     no_judge,
 )
 from generators.files import digest, write
-from generators.keys import network_key
+from generators.making_networks import Training
 from generators.models import Model
-from generators.networks import Run
 from generators.project import Project, Status, on_stand_in
+from generators.provenance import provenance, versions
 from generators.results import pack, unpack
-from generators.shipped import epochs_read, is_shipped, lacks, restore, shipped_file
-from generators.stand_in import CAPTION, NAME, Given, stand_in
+from generators.shipped import epochs_read
+from generators.stand_in import CAPTION, NAME, Given
 from generators.store import (
-    RECORD,
     NetworkRecord,
     Provenance,
     Record,
@@ -56,7 +47,6 @@ if TYPE_CHECKING:
 
 KEPT = 1_000_000
 RESULTS = "results.safetensors"
-LIBRARIES = ("torch", "numpy", "pillow", "imageio", "matplotlib")
 OF_CASCADES = ("diffusers", "transformers")
 
 
@@ -76,6 +66,7 @@ class Maker:
     def __init__(self, project: Project, device: str | None, threads: int):
         self.project = project
         self.device = machine.choose_device(device)
+        self.training = Training(project, self.device)
         self.cascades: dict[str, Cascade] = {}
         machine.prepare(threads)
 
@@ -156,13 +147,13 @@ class Maker:
         Where stand-in digits were used, the status returned has the keys that say so.
         """
         section = status.section
-        given = Given(partial(self.dataset, instead=section.data), self.stand_in)
+        given = Given(partial(self.training.dataset, instead=section.data), self.training.stand_in)
         owned = {
             each.name for each in section.networks if owner(self.project, each) == section.name
         }
         asked = epochs_read(section)
         records = {
-            each.name: self.train(each, force and each.name in owned, asked)
+            each.name: self.training.train(each, force and each.name in owned, asked, self.progress)
             for each in section.networks
         }
         context = Context(
@@ -171,21 +162,21 @@ class Maker:
             self.device,
             self.project.content,
             given.dataset,
-            {name: self.trained(record) for name, record in records.items()},
+            {name: self.training.trained(record) for name, record in records.items()},
             self.progress,
             partial(self.cascade, section.model) if section.model else no_cascade,
             partial(self.judge, section.model) if section.model else no_judge,
         )
         started = time.monotonic()
         results = module.experiment(context, parameters)
-        provenance = self.provenance(time.monotonic() - started)
+        made = provenance(self.device, self.project.root, time.monotonic() - started)
         if section.model:
-            provenance["model"] = section.model.credit
-            provenance["versions"] |= {library: version(library) for library in OF_CASCADES}
+            made["model"] = section.model.credit
+            made["versions"] |= {library: version(library) for library in OF_CASCADES}
         if given.stands_in or any(NAME in each["recipe"].values() for each in records.values()):
             status = on_stand_in(self.project, status)
         folder = self.results_folder(status)
-        self.keep(folder, pack(results), status.experiment.digest, provenance, records)
+        self.keep(folder, pack(results), status.experiment.digest, made, records)
         return folder, status
 
     def draw(
@@ -218,67 +209,6 @@ class Maker:
             shown.append(drawn.shown)
         return shown, numbers, contents
 
-    def train(self, network: Network, force: bool, epochs: Iterable[int] = ()) -> NetworkRecord:
-        """Return the record of a trained network, training it first where there is none.
-
-        One that is shipped serves where it has the weights after all of `epochs`. Unfinished
-        training is taken up where it was left, whether forced or not.
-        """
-        key = network_key(self.project.code, network)
-        folder = self.network_folder(key.digest)
-        locks = self.project.cache / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(locks / f"network-{key.digest}.lock"):
-            found = read_sealed(folder)
-            if found.record is not None and not found.damage and not force:
-                record = cast(NetworkRecord, found.record)
-                if not lacks(record, epochs):
-                    return record
-            shipped = shipped_file(self.project.root, network)
-            if not force and is_shipped(shipped, key.digest, epochs):
-                return restore(shipped, folder)
-            unfinished = self.project.cache / "training" / key.digest
-            if read_sealed(unfinished).record is None:
-                try:
-                    self.fit(network, unfinished, key.digest)
-                except MissingDataError:
-                    if network.data or not self.stand_in():
-                        raise
-                    return self.train(network._replace(data=NAME), force, epochs)
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.rename(folder)
-        return cast(NetworkRecord, read_sealed(folder).record)
-
-    def fit(self, network: Network, folder: Path, key: str) -> None:
-        trainer = importlib.import_module(network.trainer)
-
-        def progress(what: str, done: int, total: int) -> None:
-            self.progress(f"{network.name}, {what}", done, total)
-
-        dataset = partial(self.dataset, instead=network.data)
-        run = Run(folder, network.seed, self.device, dataset, progress)
-        trainer.train(run, trainer.Recipe(**network.recipe))
-        run.finish()
-        skipped = (RECORD, run.state.name)
-        names = sorted(path.name for path in folder.iterdir() if path.name not in skipped)
-        record: NetworkRecord = {
-            "key": key,
-            "recipe": {name: json.dumps(value) for name, value in network.recipe.items()}
-            | ({"data": network.data} if network.data else {}),
-            "epochs": len(run.seconds),
-            "provenance": self.provenance(sum(run.seconds)),
-            "files": {name: digest((folder / name).read_bytes()) for name in names},
-        }
-        write_sealed(folder, record)
-        run.state.unlink()
-
-    def network_folder(self, key: str) -> Path:
-        return self.project.cache / "networks" / key
-
-    def trained(self, record: NetworkRecord) -> Trained:
-        return Trained(self.network_folder(record["key"]), record["epochs"])
-
     def cascade(self, model: Model) -> "Cascade":
         """Return a cascade; it is loaded once per build."""
         from generators.diffusion.loading import open_cascade
@@ -300,39 +230,8 @@ class Maker:
             return Clip(model.judge, self.device)
         return load_judge(place).to(self.device) if place.is_file() else None
 
-    def dataset(self, name: str, instead: str = "") -> Path:
-        """Return the folder of a data set, or of the one that the author wants `instead`."""
-        name = instead or name
-        folder = self.stand_in() if name == NAME else None
-        return folder or find(name, self.project.site.datasets.get(name, ""))
-
-    def stand_in(self) -> Path | None:
-        return stand_in(self.project.root, self.project.root / ".cache")
-
-    def provenance(self, seconds: float) -> Provenance:
-        return {
-            "made": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "seconds": round(seconds, 1),
-            "device": machine.describe(self.device),
-            "versions": versions(),
-            "commit": commit(self.project.root),
-        }
-
 
 def owner(project: Project, network: Network) -> str:
     """Return the first section that names a network: the one that shows its training."""
     sections: list[Section] = project.site.sections
     return next(each.name for each in sections if network in each.networks)
-
-
-def versions() -> dict[str, str]:
-    return {library: version(library) for library in LIBRARIES}
-
-
-def commit(root: Path) -> str:
-    """Return the short name of the checked-out commit, "+" behind it when files differ, or ""."""
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""

@@ -179,13 +179,13 @@ def test_sections_share_a_network_and_only_force_trains_it_again(
     built: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[str] = []
-    fit = __import__("generators.making").making.Maker.fit
+    fit = __import__("generators.making_networks").making_networks.Training.fit
 
     def counted(self: object, network: object, *rest: object) -> None:
         trained.append(network.name)
         fit(self, network, *rest)
 
-    monkeypatch.setattr("generators.making.Maker.fit", counted)
+    monkeypatch.setattr("generators.making_networks.Training.fit", counted)
     built.edit("generators/tiny/trained.py", '["weight"])', '["weight"] * 2)')
     assert run(built) == 0
     assert trained == []

@@ -38,7 +38,8 @@ def clone(small: Small, monkeypatch: pytest.MonkeyPatch) -> Small:
     shutil.rmtree(small.root / ".cache")
     shutil.rmtree(small.root / "site")
     monkeypatch.setattr(
-        "generators.making.Maker.fit", lambda *_: (_ for _ in ()).throw(RuntimeError("trains"))
+        "generators.making_networks.Training.fit",
+        lambda *_: (_ for _ in ()).throw(RuntimeError("trains")),
     )
     return small
 

@@ -1,0 +1,107 @@
+"""Networks that sections name: found where they were trained or shipped, trained where not."""
+
+import importlib
+import json
+import shutil
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from filelock import FileLock
+
+from generators.content import Network
+from generators.datasets import find
+from generators.errors import MissingDataError
+from generators.figure import Progress, Trained
+from generators.files import digest
+from generators.keys import network_key
+from generators.networks import Run
+from generators.project import Project
+from generators.provenance import provenance
+from generators.shipped import is_shipped, lacks, restore, shipped_file
+from generators.stand_in import NAME, stand_in
+from generators.store import RECORD, NetworkRecord, read_sealed, write_sealed
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Training:
+    """The networks and the data of one project, on one device."""
+
+    def __init__(self, project: Project, device: "torch.device"):
+        self.project = project
+        self.device = device
+
+    def train(
+        self, network: Network, force: bool, epochs: Iterable[int], progress: Progress
+    ) -> NetworkRecord:
+        """Return the record of a trained network, training it first where there is none.
+
+        One that is shipped serves where it has the weights after all of `epochs`. Unfinished
+        training is taken up where it was left, whether forced or not.
+        """
+        key = network_key(self.project.code, network)
+        folder = self.folder(key.digest)
+        locks = self.project.cache / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(locks / f"network-{key.digest}.lock"):
+            found = read_sealed(folder)
+            if found.record is not None and not found.damage and not force:
+                record = cast(NetworkRecord, found.record)
+                if not lacks(record, epochs):
+                    return record
+            shipped = shipped_file(self.project.root, network)
+            if not force and is_shipped(shipped, key.digest, epochs):
+                return restore(shipped, folder)
+            unfinished = self.project.cache / "training" / key.digest
+            if read_sealed(unfinished).record is None:
+                try:
+                    self.fit(network, unfinished, key.digest, progress)
+                except MissingDataError:
+                    if network.data or not self.stand_in():
+                        raise
+                    return self.train(network._replace(data=NAME), force, epochs, progress)
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.rename(folder)
+        return cast(NetworkRecord, read_sealed(folder).record)
+
+    def fit(self, network: Network, folder: Path, key: str, told: Progress) -> None:
+        trainer = importlib.import_module(network.trainer)
+
+        def progress(what: str, done: int, total: int) -> None:
+            told(f"{network.name}, {what}", done, total)
+
+        dataset = partial(self.dataset, instead=network.data)
+        run = Run(folder, network.seed, self.device, dataset, progress)
+        trainer.train(run, trainer.Recipe(**network.recipe))
+        run.finish()
+        skipped = (RECORD, run.state.name)
+        names = sorted(path.name for path in folder.iterdir() if path.name not in skipped)
+        record: NetworkRecord = {
+            "key": key,
+            "recipe": {name: json.dumps(value) for name, value in network.recipe.items()}
+            | ({"data": network.data} if network.data else {}),
+            "epochs": len(run.seconds),
+            "provenance": provenance(self.device, self.project.root, sum(run.seconds)),
+            "files": {name: digest((folder / name).read_bytes()) for name in names},
+        }
+        write_sealed(folder, record)
+        run.state.unlink()
+
+    def folder(self, key: str) -> Path:
+        return self.project.cache / "networks" / key
+
+    def trained(self, record: NetworkRecord) -> Trained:
+        return Trained(self.folder(record["key"]), record["epochs"])
+
+    def dataset(self, name: str, instead: str = "") -> Path:
+        """Return the folder of a data set, or of the one that the author wants `instead`."""
+        name = instead or name
+        folder = self.stand_in() if name == NAME else None
+        return folder or find(name, self.project.site.datasets.get(name, ""))
+
+    def stand_in(self) -> Path | None:
+        return stand_in(self.project.root, self.project.root / ".cache")
