@@ -1,6 +1,5 @@
 'use strict';
 {
-  const FRAME_MILLISECONDS = 350;
   const COPIED_MILLISECONDS = 1500;
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
@@ -39,73 +38,6 @@
     }, { rootMargin: '-15% 0px -65% 0px' });
     sections.forEach((section) => observer.observe(section));
     folded.addEventListener('click', ({ target }) => { if (target.closest('a')) folded.open = false; });
-  }
-
-  function animation(figure) {
-    const button = figure.querySelector('.play');
-    const still = figure.querySelector('.still');
-    let isPlaying = !matchMedia('(prefers-reduced-motion: reduce)').matches;
-    const show = () => {
-      figure.dataset.playing = isPlaying;
-      button.textContent = isPlaying ? 'Pause' : 'Play';
-    };
-    still.loading = 'eager';
-    button.addEventListener('click', () => { isPlaying = !isPlaying; show(); });
-    button.parentElement.hidden = false;
-    show();
-  }
-
-  /** Turns a sheet with one column per step into one step at a time, its images side by side. */
-  function scrubber(figure) {
-    const [sheet, single] = all('.view', figure);
-    const controls = figure.querySelector('.controls');
-    const [play, slider, label, everything] = controls.children;
-    const range = slider.querySelector('input');
-    const canvas = single.querySelector('canvas');
-    const image = sheet.querySelector('img');
-    const steps = range.dataset.steps.split('\n');
-    const rows = Number(canvas.dataset.images);
-    let timer = 0;
-
-    const draw = () => {
-      const step = range.valueAsNumber;
-      const [width, height] = [canvas.width / rows, canvas.height];
-      const pen = canvas.getContext('2d');
-      pen.clearRect(0, 0, canvas.width, height);
-      for (let row = 0; row < rows; row++) {
-        pen.drawImage(image, step * width, row * height, width, height, row * width, 0, width, height);
-      }
-      label.textContent = steps[step];
-      range.setAttribute('aria-valuetext', steps[step]);
-    };
-    const stop = () => {
-      clearInterval(timer);
-      timer = 0;
-      play.textContent = 'Play';
-    };
-    const advance = () => {
-      range.valueAsNumber += 1;
-      draw();
-      if (range.value === range.max) stop();
-    };
-    const start = () => {
-      if (range.value === range.max) range.value = 0;
-      draw();
-      timer = setInterval(advance, FRAME_MILLISECONDS);
-      play.textContent = 'Pause';
-    };
-    const show = (isSheet) => {
-      stop();
-      sheet.hidden = !isSheet;
-      for (const part of [single, play, slider, label]) part.hidden = isSheet;
-      everything.setAttribute('aria-pressed', isSheet);
-    };
-    play.addEventListener('click', () => (timer ? stop() : start()));
-    range.addEventListener('input', () => { stop(); draw(); });
-    everything.addEventListener('click', () => show(sheet.hidden));
-    image.loading = 'eager';
-    show(false);
-    image.decode().then(() => { draw(); controls.hidden = false; }, () => show(true));
   }
 
   function lightbox() {
@@ -161,8 +93,6 @@
   themeToggle();
   contents();
   lightbox();
-  all('figure.animation').forEach(animation);
-  all('figure.trajectory').forEach(scrubber);
   all('.copy').forEach(copyButton);
   all('.view, table, pre, mjx-container[display="true"]').forEach(scroller);
 }
