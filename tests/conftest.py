@@ -279,7 +279,7 @@ def forget() -> None:
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Small]:
     root = tmp_path / "write-up"
-    ignored = shutil.ignore_patterns("__pycache__", "node_modules", "part_?", "digits")
+    ignored = shutil.ignore_patterns("__pycache__", "node_modules", "part_?", "digits", "weights")
     shutil.copytree(ROOT / "generators", root / "generators", ignore=ignored)
     shutil.copytree(ROOT / "templates", root / "templates", ignore=ignored)
     shutil.copy(ROOT / "build.py", root)

@@ -130,7 +130,7 @@ def make_exhibition(root: Path) -> Path:
     """Build a write-up with every figure, one fresh, one stale and one missing section."""
     if (root / "done").exists():
         return root / "site"
-    ignored = shutil.ignore_patterns("__pycache__", "node_modules", "part_?", "digits")
+    ignored = shutil.ignore_patterns("__pycache__", "node_modules", "part_?", "digits", "weights")
     for folder in ("generators", "templates"):
         shutil.copytree(ROOT / folder, root / folder, ignore=ignored)
     shutil.copy(ROOT / "build.py", root)
