@@ -13,7 +13,7 @@ from generators.diffusion.pictures import to_bytes
 from generators.diffusion.sampling import generators_of
 from generators.errors import AuthorError
 from generators.figure import Context, Number, Output, Panels, Plot, Series
-from generators.mini_if.concepts import TAUGHT, phrases
+from generators.mini_if.concepts import CORE, TAUGHT, phrases
 from generators.mini_if.examination import left_out, missed, places, prompt_of, share
 from generators.mini_if.report import read_report
 from generators.parameters import Range
@@ -149,6 +149,7 @@ def numbers(results: Results) -> Iterator[Number]:
     """Yield what the text quotes."""
     yield Number("cascade", results.drawn_by)
     yield Number("concepts", str(len(TAUGHT)))
+    yield Number("names", str(len(CORE)))
     yield Number("accuracy", share(results.named, 0))
     yield Number("among-five", share(results.named, 4))
     yield Number("samples", str(len(results.named)))
