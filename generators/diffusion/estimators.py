@@ -1,6 +1,7 @@
 """Estimates of noise made of others: guidance, anagrams, hybrids. They nest in any order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -9,6 +10,9 @@ from generators.diffusion.batching import Combination, Part
 from generators.diffusion.filters import Filter, complement
 from generators.diffusion.sampling import Estimator, Noise
 from generators.diffusion.views import View
+
+Combine: TypeAlias = Callable[[Sequence[Estimator]], Estimator]
+"""One estimator per way of looking, to the one that serves them all."""
 
 
 def unchanged(x: Tensor) -> Tensor:

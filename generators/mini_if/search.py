@@ -15,7 +15,7 @@ from torch import Tensor
 
 from generators import machine
 from generators.diffusion.cascade import Cascade
-from generators.diffusion.estimators import anagram, hybrid, unchanged
+from generators.diffusion.estimators import Combine, anagram, hybrid, unchanged
 from generators.diffusion.filters import gaussian
 from generators.diffusion.loading import open_cascade
 from generators.diffusion.sampling import Estimator, denoise, generators_of, last
@@ -26,7 +26,6 @@ from generators.mini_if.concepts import TAUGHT, phrases
 from generators.mini_if.judge import load_judge
 from generators.mini_if.styles import STYLES
 from generators.models import EMBEDDED, find_model
-from generators.part_a.illusions import Combine
 
 ROOT = Path(__file__).parent.parent.parent
 LOW = gaussian(33, 2.0)

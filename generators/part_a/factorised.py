@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
+from torch import Tensor
 
 from generators.diffusion.constraints import hold
 from generators.diffusion.estimators import factorised, unchanged
@@ -79,6 +80,24 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     }
     kinds = ways_of(parameters)
     picture = pictures(context, [parameters.picture], size)
+    held, updates = holding(context, parameters, picture, distances[0])
+    found = [made(name, filters[name], ways) for name, ways in kinds.items()]
+    return Results(
+        to_bytes(picture),
+        to_bytes(held),
+        to_bytes(torch.cat([each.images for each in found])),
+        tuple(score for each in found for score in each.alignments),
+        tuple(score for each in found for score in each.concealments),
+        updates,
+        context.seed,
+    )
+
+
+def holding(
+    context: Context, parameters: Parameters, picture: Tensor, part: Filter
+) -> tuple[Tensor, int]:
+    """Return a picture whose part that a filter lets through is given, and the updates made."""
+    cascade = context.cascade()
     schedule = cascade.stage(1).schedule
     times = times_of(schedule, parameters.stride)
     generators = generators_of(context.stream("held"), 1)
@@ -88,19 +107,9 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         schedule,
         times,
         generators=generators,
-        constrain=hold(picture, distances[0], schedule, generators),
+        constrain=hold(picture, part, schedule, generators),
     )
-    held = last(reported(context, "held", steps, times)).x_t
-    found = [made(name, filters[name], ways) for name, ways in kinds.items()]
-    return Results(
-        to_bytes(picture),
-        to_bytes(held),
-        to_bytes(torch.cat([each.images for each in found])),
-        tuple(score for each in found for score in each.alignments),
-        tuple(score for each in found for score in each.concealments),
-        len(times) - 1,
-        context.seed,
-    )
+    return last(reported(context, "held", steps, times)).x_t, len(times) - 1
 
 
 def sigmas(parameters: Parameters) -> tuple[float, float]:

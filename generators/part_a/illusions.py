@@ -1,19 +1,17 @@
 """Pictures that show one thing in one way of looking at them and another in another way."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from generators.diffusion.sampling import Estimator, generators_of
+from generators.diffusion.estimators import Combine
+from generators.diffusion.sampling import generators_of
 from generators.diffusion.scores import Look, alignment, concealment, seen
 from generators.figure import Context
 from generators.part_a.descents import check_as_many, sample, times_of
-
-Combine: TypeAlias = Callable[[Sequence[Estimator]], Estimator]
-"""One estimator per way of looking, to the one that serves them all."""
 
 
 @dataclass(frozen=True)

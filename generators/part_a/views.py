@@ -93,10 +93,6 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     seen = [view.apply(image) for view, image in zip(views, upright, strict=True)]
     settings = parameters.scale, results.updates, results.seed
     scores = results.alignments, results.concealments, results.tried
-    marks = [
-        f" ({a:.2f}, {c:.2f})"
-        for a, c in zip(results.alignments, results.concealments, strict=True)
-    ][: len(views)] or [""] * len(views)
     yield Panels(
         "views",
         "One anagram for each view, with the two texts that were asked for and, where there is a "
@@ -104,12 +100,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         f"{len(views)} pictures, and beside each one its view.",
         list(zip(results.images, to_bytes(torch.stack(seen)), strict=True)),
         ["upright", "in the view"],
-        [
-            f"{name}: {one} / {other}{score}"
-            for name, one, other, score in zip(
-                parameters.views, parameters.first, parameters.second, marks, strict=True
-            )
-        ],
+        row_labels(results, parameters),
     )
     moving = [
         to_bytes(turning(view, image, parameters.frames))
@@ -135,3 +126,14 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
             for name, prompt in zip(parameters.three_views, parameters.three_prompts, strict=True)
         ],
     )
+
+
+def row_labels(results: Results, parameters: Parameters) -> list[str]:
+    """Name each view, its two texts and, where there is a judge, its scores."""
+    count = len(parameters.views)
+    marks = [
+        f" ({a:.2f}, {c:.2f})"
+        for a, c in zip(results.alignments, results.concealments, strict=True)
+    ][:count] or [""] * count
+    asked_for = zip(parameters.views, parameters.first, parameters.second, marks, strict=True)
+    return [f"{name}: {one} / {other}{score}" for name, one, other, score in asked_for]

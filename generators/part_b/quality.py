@@ -86,12 +86,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     steps = table("samplers", cells_by_steps(context, parameters))
     last = context.networks[parameters.flow].epochs
     sweep = table("guidance", cells_with_guidance(context, parameters, last, parameters.scales))
-    epochs = [
-        cell
-        for epoch in parameters.epochs
-        for cell in cells_with_guidance(context, parameters, epoch, (parameters.scale,))
-    ]
-    earlier = table("epochs", epochs)
+    earlier = table("epochs", cells_by_epochs(context, parameters))
     guided = sweep.images[parameters.scales.index(parameters.scale)]
     found = nearest_images(guided, data, NEAREST)
     closest = found.distances[:, 0].argsort()[:SHOWN]
@@ -108,6 +103,15 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         near.numpy(),
         torch.stack((found.distances[:, 0], of_test)).numpy(),
     )
+
+
+def cells_by_epochs(context: Context, parameters: Parameters) -> list[Cell]:
+    """Return the flow network after each of some epochs, guided."""
+    return [
+        cell
+        for epoch in parameters.epochs
+        for cell in cells_with_guidance(context, parameters, epoch, (parameters.scale,))
+    ]
 
 
 def cells_by_steps(context: Context, parameters: Parameters) -> list[Cell]:
