@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from accelerate.state import AcceleratorState, PartialState
 from browsing import browser, complaints, exhibition, open_page, part
 
 import generators
@@ -303,3 +305,13 @@ def small(tmp_path: Path) -> Iterator[Small]:
     yield Small(root)
     generators.__path__.remove(str(root / "generators"))
     forget()
+
+
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """Leave neither accelerate's state nor torch's random state behind."""
+    state = torch.random.get_rng_state()
+    yield
+    torch.random.set_rng_state(state)
+    AcceleratorState._reset_state()
+    PartialState._reset_state()

@@ -2,14 +2,12 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState, PartialState
 from diffusers import IFPipeline, IFSuperResolutionPipeline
 from diffusers.utils import logging
 from oracles import images, schedule
@@ -24,7 +22,8 @@ from generators.mini_if import examples
 from generators.mini_if.average import Average
 from generators.mini_if.examples import Example, Examples, tokens_of
 from generators.mini_if.export import export
-from generators.mini_if.loss import HybridLoss, Painter
+from generators.mini_if.loss import HybridLoss
+from generators.mini_if.painter import Painter
 from generators.mini_if.recipe import RECIPES, SCHEDULER, make_encoder, make_unet
 from generators.mini_if.samples import Sampler
 from generators.mini_if.tokens import make_tokenizer
@@ -34,6 +33,7 @@ from generators.models import find_model
 RECIPE = RECIPES["tiny"][0]
 NOISES = schedule("learned_range")
 CAPTIONS = ["a photo of a dog", "a photo of a cat"] * 2
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 class Toy(Dataset[Example]):
@@ -62,16 +62,6 @@ def train(folder: Path, pictures: int) -> Training:
     training = Training(painter(), RECIPE, folder, Accelerator(cpu=True))
     training.run(Toy(), HybridLoss(NOISES), Limits(pictures), sampler())
     return training
-
-
-@pytest.fixture(autouse=True)
-def alone() -> Iterator[None]:
-    """Leave neither accelerate's state nor torch's random state behind."""
-    state = torch.random.get_rng_state()
-    yield
-    torch.random.set_rng_state(state)
-    AcceleratorState._reset_state()
-    PartialState._reset_state()
 
 
 def test_a_training_that_was_killed_ends_in_the_weights_it_would_have_had(tmp_path: Path) -> None:

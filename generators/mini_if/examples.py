@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import avg_pool2d, interpolate
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
@@ -20,8 +20,9 @@ from generators.streams import stream
 CROPS = 4
 """How many crops stage 2 sees of one picture: drawing it takes as long as learning from one."""
 GOLDEN = (5**0.5 - 1) / 2
-POWER = {1: 0.5, 2: 1.0}
-"""Stage 1 learns more at late times, where the text decides what the picture shows."""
+POWERS = (0.5, 0.35, 0.25)
+"""Stage 1 learns more at late times, where the text decides what the picture shows: most where a
+picture is small, as averaged pixels are clear until later."""
 DEEPEST = 400
 """Stage 2 learns on small pictures noised up to this time."""
 
@@ -45,7 +46,8 @@ class Examples(Dataset[Example]):
     """An endless sequence: example n is a function of the seed and n, whoever asks, whenever.
 
     So a resumed training sees what it would have seen, and two processes see what one would.
-    `dropped` is the share of captions that are withheld, for guidance.
+    `dropped` is the share of captions that are withheld, for guidance. At `level` n a picture of
+    stage 1 is the mean over 2^n × 2^n pixels, and so is its noise.
     """
 
     seed: int
@@ -53,6 +55,7 @@ class Examples(Dataset[Example]):
     tokenizer: PreTrainedTokenizerFast
     dropped: float
     noising: Schedule
+    level: int = 0
 
     def __getitem__(self, number: int) -> Example:
         generator = torch.Generator().manual_seed(stream(self.seed, "example", number))
@@ -60,12 +63,13 @@ class Examples(Dataset[Example]):
         is_dropped = torch.rand((), generator=generator).item() < self.dropped
         tokens = tokens_of(self.tokenizer, ["" if is_dropped else scene.caption])[0]
         x, low, level = self.seen(scene, generator)
-        noise = torch.randn(x.shape, generator=generator)
-        return Example(x, noise, time_of(number, POWER[self.stage]), tokens, low, level)
+        noise = torch.randn(x.shape, generator=generator) / 2**self.level
+        power = POWERS[self.level] if self.stage == 1 else 1.0
+        return Example(x, noise, time_of(number, power), tokens, low, level)
 
     def seen(self, scene: Composition, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         if self.stage == 1:
-            x = scaled(torch.tensor(render(scene, SMALL)))
+            x = avg_pool2d(scaled(torch.tensor(render(scene, SMALL))), 2**self.level)
             return x, x[:0], torch.zeros(())
         x, large = pair(scene)
         level = int(torch.randint(0, DEEPEST + 1, (), generator=generator))

@@ -25,7 +25,7 @@ from generators.machine import describe
 from generators.mini_if.judge import WEIGHTS as WEIGHTS_OF_JUDGE
 from generators.mini_if.judge import load_judge
 from generators.mini_if.judge_training import accuracy
-from generators.mini_if.loss import Painter
+from generators.mini_if.painter import Painter
 from generators.mini_if.recipe import (
     LARGEST,
     RECIPES,
@@ -35,7 +35,7 @@ from generators.mini_if.recipe import (
     make_unet,
 )
 from generators.mini_if.report import REPORT, Report, thinned, write_report
-from generators.mini_if.train import CACHE, tokenizer_in
+from generators.mini_if.train import CACHE, folder_of, tokenizer_in
 from generators.mini_if.training import LOG, STATE, read_state
 from generators.models import MANIFEST
 
@@ -152,32 +152,35 @@ def strip_origin(file: Path) -> None:
 
 def compiled(recipe: str, cache: Path) -> Report:
     """Return the report on the trainings in `cache`, which this machine is taken to have run."""
-    folder = cache / f"stage_1-{recipe}"
-    rows = (folder / LOG).read_text().splitlines()[1:]
-    losses = [[float(value) for value in row.split(",")][:3:2] for row in rows]
-    sheets = sorted(folder.glob("samples-*.png"))
-    counts = [int(sheet.stem.partition("-")[2]) for sheet in sheets]
-    kept = thinned(counts, SHEETS)
-    states = [cache / f"stage_{stage}-{recipe}" / STATE for stage in (1, 2)]
-    first, second = (
-        float(read_state(path, torch.device("cpu"))["seconds"]) if path.exists() else 0.0
-        for path in states
-    )
+    losses, sheets, before, seconds = [], [], 0, 0.0
+    for level in (*[each for each, _ in RECIPES[recipe][0].young], 0):
+        folder, size = folder_of(cache / f"stage_1-{recipe}", level), SMALL // 2**level
+        for row in (folder / LOG).read_text().splitlines()[1:]:
+            pictures, _, loss, *_ = map(float, row.split(","))
+            losses.append([before + pictures, loss, size])
+        for sheet in sorted(folder.glob("samples-*.png")):
+            sheets.append((before + int(sheet.stem.partition("-")[2]), sheet, size))
+        state = read_state(folder / STATE, torch.device("cpu"))
+        before, seconds = before + state["pictures"], seconds + state["seconds"]
+    kept = [sheets[index] for index in thinned([count for count, *_ in sheets], SHEETS)]
+    path = cache / f"stage_2-{recipe}" / STATE
+    second = float(read_state(path, torch.device("cpu"))["seconds"]) if path.exists() else 0.0
     return Report(
-        np.array(losses, np.float32).reshape(-1, 2),
-        np.stack([tiles(sheets[index]) for index in kept]),
-        tuple(counts[index] for index in kept),
+        np.array(losses, np.float32).reshape(-1, 3),
+        np.stack([tiles(sheet, size) for _, sheet, size in kept]),
+        tuple(count for count, *_ in kept),
         accuracy(load_judge(), 2000) if WEIGHTS_OF_JUDGE.is_file() else 0.0,
-        (first, second),
+        before,
+        (seconds, second),
         describe(torch.device("cpu" if not torch.cuda.is_available() else "cuda")),
     )
 
 
-def tiles(sheet: Path) -> NDArray[np.uint8]:
-    """Return the first two rows of a sheet of samples as pictures (8, 64, 64, 3)."""
-    pixels = np.asarray(Image.open(sheet).convert("RGB"))[: 2 * SMALL]
-    rows = pixels.reshape(2, SMALL, -1, SMALL, 3).swapaxes(1, 2)
-    return rows.reshape(-1, SMALL, SMALL, 3)
+def tiles(sheet: Path, size: int) -> NDArray[np.uint8]:
+    """Return the first two rows of a sheet of samples, `size` pixels each, as (8, 64, 64, 3)."""
+    pixels = np.asarray(Image.open(sheet).convert("RGB"))[: 2 * size]
+    rows = pixels.reshape(2, size, -1, size, 3).swapaxes(1, 2).reshape(-1, size, size, 3)
+    return rows.repeat(SMALL // size, axis=1).repeat(SMALL // size, axis=2)
 
 
 def manifest(folder: Path) -> bytes:

@@ -1,28 +1,10 @@
-"""The network that learns, words and picture in one, and what it is told to make small."""
+"""What a stage makes small while it learns."""
 
 import torch
-from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import T5EncoderModel
 
 from generators.diffusion.schedule import Schedule
 from generators.mini_if.examples import Example
-
-
-class Painter(nn.Module):
-    """A text encoder and a UNet, as one network from tokens and x_t to v and spread."""
-
-    def __init__(self, encoder: T5EncoderModel, unet: UNet2DConditionModel) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.unet = unet
-
-    def forward(self, x_t: Tensor, example: Example) -> Tensor:
-        """Return v and spread (B, 6, H, W) of x_t (B, 3, H, W)."""
-        text = self.encoder(example.tokens, (example.tokens != 0).long())[0]
-        given = torch.cat([x_t, example.low], dim=1)
-        (output,) = self.unet(given, example.t, text, example.level, return_dict=False)
-        return torch.as_tensor(output)
 
 
 class HybridLoss(nn.Module):
@@ -46,13 +28,18 @@ class HybridLoss(nn.Module):
         self.weight = 0.001 * len(schedule.alpha_bar)
 
     def forward(self, painter: nn.Module, example: Example) -> tuple[Tensor, Tensor]:
-        """Return L_simple and the weighted L_vlb, both means over the batch, as scalars."""
+        """Return L_simple and the weighted L_vlb, both means over the batch, as scalars.
+
+        A painter without spread, of the inner levels alone, has nothing to learn from L_vlb: 0.
+        """
         alpha_bar, beta, beta_tilde, of_x_0 = self.at(example.t)
         root, rest = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
         x_t = root * example.x + rest * example.noise
         output = painter(x_t, example).float()
         v, spread = output[:, :3], output[:, 3:]
         simple = (v - (root * example.noise - rest * example.x)).square().mean()
+        if not spread.numel():
+            return simple, torch.zeros_like(simple)
         x_0 = root * x_t - rest * v.detach()
         f = (spread + 1) / 2
         log_sigma = f * beta.log() + (1 - f) * beta_tilde.log()

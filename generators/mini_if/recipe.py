@@ -16,10 +16,12 @@ SMALL, LARGE, CROP = 64, 256, 64
 class Recipe:
     """How large a stage's UNet is and how it learns: AdamW at `rate`, `batch` pictures a step.
 
-    `attends` counts the lowest resolutions that attend to the text; `longest_average` is the
-    largest decay of the average; `dropped` the share of captions withheld, for guidance. Words
-    (`WORDS`) learn at `words_share` of the rate: at the full rate the first thing learnt is to
-    make all texts alike, as they are noise to a UNet that knows nothing yet, and they stay so.
+    `attends` counts the lowest resolutions that attend to the text, besides the middle block;
+    `told` is how wide time and text are told to every block; `longest_average` the largest decay
+    of the average; `dropped` the share of captions withheld, for guidance. Stage 1 first learns
+    `young` pictures of each smaller size, as (level, pictures): level n has 2^n fewer pixels a
+    side. Words (`WORDS`) learn at `words_share` of the rate: at the full rate the first thing
+    learnt is to make all texts alike, as they are noise to a UNet that knows nothing yet.
     """
 
     channels: tuple[int, ...]
@@ -30,19 +32,27 @@ class Recipe:
     warm_up: int = 100
     longest_average: float = 0.998
     dropped: float = 0.1
-    words_share: float = 0.01
+    words_share: float = 0.1
+    told: int | None = None
+    young: tuple[tuple[int, int], ...] = ()
 
 
-WORDS = ("encoder.", "unet.encoder_hid_proj.", "unet.add_embedding.")
+WORDS = ("unet.encoder_hid_proj.", "unet.add_embedding.")
 """How the names of the parameters begin that turn tokens into what the UNet is told."""
 
 RECIPES = {
-    "core": (Recipe((24, 48, 96, 192), 8, attends=2), Recipe((24, 32, 64, 96), 8)),
+    "core": (
+        Recipe((16, 32, 64, 128, 256), 16, told=256, young=((2, 50_000), (1, 60_000))),
+        Recipe((24, 32, 64, 96), 8),
+    ),
     "full": (
-        Recipe((32, 64, 128, 256), 256, 2e-3, attends=2, longest_average=0.9995),
+        Recipe((32, 64, 128, 256), 256, 2e-3, attends=2, told=256, longest_average=0.9995),
         Recipe((24, 32, 64, 96), 128, 2e-3, longest_average=0.9995),
     ),
-    "tiny": (Recipe((16, 32), 4, attends=1, warm_up=2), Recipe((8, 16), 4, warm_up=2)),
+    "tiny": (
+        Recipe((16, 32), 4, attends=1, warm_up=2, told=64, young=((1, 8),)),
+        Recipe((8, 16), 4, warm_up=2),
+    ),
 }
 """Of stages 1 and 2. `tiny` is for tests: it runs in seconds and draws nothing."""
 
@@ -80,7 +90,8 @@ def make_unet(recipe: Recipe, stage: int) -> UNet2DConditionModel:
         up_block_types=blocks("Up", plain, recipe.attends)[::-1], attention_head_dim=32,
         cross_attention_dim=TEXT, cross_attention_norm="group_norm", encoder_hid_dim=TEXT,
         encoder_hid_dim_type="text_proj", addition_embed_type="text",
-        addition_embed_type_num_heads=4, resnet_time_scale_shift="scale_shift", **second,
+        addition_embed_type_num_heads=4, resnet_time_scale_shift="scale_shift",
+        time_embedding_dim=recipe.told or 4 * recipe.channels[0], **second,
     )  # fmt: skip
 
 

@@ -17,16 +17,18 @@ REPORT = Path(__file__).parent / "weights" / "training.safetensors"
 
 
 class Report(NamedTuple):
-    """The log of stage 1: `losses` (L, 2), pictures seen and loss; `samples` (K, N, h, w, 3).
+    """The log of stage 1: `losses` (L, 3), pictures seen, loss and pixels a side of the pictures.
 
-    Sample row k was drawn after `pictures[k]` pictures. `seconds` is how long stages 1 and 2 took
-    on `device`; `judge_accuracy` the share of fresh renderings that the judge names right.
+    Row k of `samples` (K, N, h, w, 3) was drawn after `pictures[k]` of them, of `seen` in all.
+    `seconds` is how long stages 1 and 2 took on `device`; `judge_accuracy` the share of fresh
+    renderings that the judge names right.
     """
 
     losses: NDArray[np.float32]
     samples: NDArray[np.uint8]
     pictures: tuple[int, ...]
     judge_accuracy: float
+    seen: int
     seconds: tuple[float, float]
     device: str
 

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from accelerate import Accelerator
@@ -14,12 +15,12 @@ from transformers import PreTrainedTokenizerFast
 from generators.diffusion.batching import Told
 from generators.diffusion.estimators import guided
 from generators.diffusion.pictures import to_bytes
-from generators.diffusion.sampling import denoise, generators_of, last, unit_noise
+from generators.diffusion.sampling import Generators, denoise, generators_of, last, unit_noise
 from generators.diffusion.schedule import Schedule, counted
 from generators.diffusion.stage import Stage
 from generators.mini_if.concepts import TAUGHT
-from generators.mini_if.examples import enlarged, reduced, scaled, tokens_of
-from generators.mini_if.loss import Painter
+from generators.mini_if.examples import Example, enlarged, reduced, scaled, tokens_of
+from generators.mini_if.painter import Painter
 from generators.mini_if.recipe import LARGE, SMALL
 from generators.mini_if.scenes import compose, render
 
@@ -30,7 +31,7 @@ PROMPTS = (
     "a cat on a blue background", "a photo of a hipster barista",
     "a watercolour of a fox in the snow", "a tree to the left of a house",
 )  # fmt: skip
-COLUMNS = 4
+COLUMNS, STEPS = 4, 20
 LEVEL = 250
 """How noisy the small pictures are that stage 2 is shown, unless said otherwise."""
 
@@ -64,6 +65,10 @@ class Sampler:
     def images(self, painter: Painter, numbers: Sequence[int], device: torch.device) -> Tensor:
         """Return the images (N, 3, size, size) of some of the texts, in [-1, 1]."""
         chosen = list(numbers)
+        generators = [generators_of(1, number + 1)[number] for number in chosen]
+        if painter.level:
+            asked = (self.tokens[chosen].to(device), self.free.to(device))
+            return small_images(painter, asked, self.schedule, self.scale, generators)
         text, free = (
             painter.encoder(tokens.to(device), (tokens != 0).long().to(device))[0]
             for tokens in (self.tokens[chosen], self.free)
@@ -72,7 +77,6 @@ class Sampler:
         if self.low is not None:
             shown = (self.low[chosen].to(device), torch.tensor([LEVEL], device=device))
         stage = Stage(painter.unet, self.schedule, self.size, device, noising=self.schedule)
-        generators = [generators_of(1, number + 1)[number] for number in chosen]
         estimate = guided(Told(stage, (text, *shown)), Told(stage, (free, *shown)), self.scale)
         start = unit_noise(generators, torch.zeros(1, 3, self.size, self.size, device=device))
         times = counted(len(self.schedule.alpha_bar), self.steps)
@@ -83,7 +87,7 @@ def sampler_of(stage: int, tokenizer: PreTrainedTokenizerFast, schedule: Schedul
     """Return the sampler of a stage; stage 2 is shown fresh scenes, not what stage 1 draws."""
     free = tokens_of(tokenizer, [""])
     if stage == 1:
-        return Sampler(tokens_of(tokenizer, list(PROMPTS)), free, schedule, 5.0, 20, SMALL)
+        return Sampler(tokens_of(tokenizer, list(PROMPTS)), free, schedule, 5.0, STEPS, SMALL)
     scenes = [compose(-1, number, TAUGHT) for number in range(COLUMNS)]
     small = [reduced(scaled(torch.tensor(render(scene, LARGE)))) for scene in scenes]
     large = torch.stack([enlarged(image) for image in small])
@@ -103,3 +107,33 @@ def grid(images: Tensor) -> bytes:
     content = io.BytesIO()
     sheet.save(content, "PNG")
     return content.getvalue()
+
+
+def small_images(
+    painter: Painter, asked: tuple[Tensor, Tensor], schedule: Schedule, scale: float,
+    generators: Generators,
+) -> Tensor:  # fmt: skip
+    """Return images (N, 3, H, W) of tokens (N, 77), guided away from those of no text (1, 77).
+
+    By DDIM (Song et al. 2021, eq. 12, η = 0). The loop of `generators.diffusion` has noise of size
+    1; that of averaged pixels is smaller.
+    """
+    side = 2**painter.level
+    size = painter.unet.config.sample_size // side
+    tokens, free = asked
+    x: Tensor = unit_noise(generators, torch.zeros(1, 3, size, size, device=tokens.device)) / side
+    every = torch.cat([tokens, free.expand(len(tokens), -1)])
+    nothing = torch.zeros(len(every), device=tokens.device)
+    times = counted(len(schedule.alpha_bar), STEPS)
+    for t, later in pairwise(times):
+        now, then = schedule.at(t), schedule.at(later)
+        pair = torch.cat([x, x])
+        example = Example(
+            pair, pair, torch.full((len(pair),), t, device=x.device), every, pair[:, :0], nothing
+        )
+        right, without = painter(pair, example)[:, :3].chunk(2)
+        v = without + scale * (right - without)
+        x_0 = (now**0.5 * x - (1 - now) ** 0.5 * v).clamp(-1, 1)
+        noise = (x - now**0.5 * x_0) / (1 - now) ** 0.5
+        x = then**0.5 * x_0 + (1 - then) ** 0.5 * noise
+    return x

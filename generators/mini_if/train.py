@@ -12,6 +12,7 @@ stage 2 last, or a little more when stage 1 is done.
 import argparse
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,10 +23,13 @@ from generators.diffusion.schedule import schedule_of
 from generators.diffusion.scheduler_config import SchedulerConfig
 from generators.errors import AuthorError
 from generators.machine import cores, prepare
+from generators.mini_if.captions import learn_captions
 from generators.mini_if.concepts import CORE
 from generators.mini_if.examples import Examples
-from generators.mini_if.loss import HybridLoss, Painter
-from generators.mini_if.recipe import RECIPES, SCHEDULER, make_encoder, make_unet
+from generators.mini_if.growth import graft
+from generators.mini_if.loss import HybridLoss
+from generators.mini_if.painter import Painter
+from generators.mini_if.recipe import RECIPES, SCHEDULER, Recipe, make_encoder, make_unet
 from generators.mini_if.samples import sampler_of
 from generators.mini_if.scenes import compose
 from generators.mini_if.tokens import make_tokenizer
@@ -33,7 +37,9 @@ from generators.mini_if.training import STATE, Limits, Training, read_state
 
 CACHE = Path(__file__).parent.parent.parent / ".cache" / "mini_if"
 CAPTIONS = 20_000
-SEED = 180
+CAPTION_BATCHES, GRAFT_BATCHES = 1500, 150
+"""How many captions are read, in batches, before painting, and pictures seen by each new level."""
+SEED, LEVEL = 180, 1000
 
 
 def main(arguments: list[str]) -> int:
@@ -84,18 +90,54 @@ def train(stage_name: str, recipe_name: str, limits: Limits, cache: Path) -> Tra
     with accelerator.main_process_first():
         folder.mkdir(parents=True, exist_ok=True)
         tokenizer = tokenizer_in(cache / f"stage_1-{recipe_name}")
+    schedule = schedule_of(SchedulerConfig(**SCHEDULER))  # type: ignore
+    examples = Examples(SEED + stage, stage, tokenizer, recipe.dropped, schedule)
     state = torch.random.get_rng_state()
     torch.manual_seed(SEED)
-    painter = Painter(make_encoder(len(tokenizer)), make_unet(recipe, stage))
+    encoder, unet = make_encoder(len(tokenizer)), make_unet(recipe, stage)
+    encoder.requires_grad_(False)
+    grown = None
+    for level, pictures in phases(recipe, stage, folder, limits):
+        painter = Painter(encoder, unet, level)
+        place = folder_of(folder, level)
+        seen = replace(examples, level=level, seed=examples.seed + LEVEL * level)
+        if stage == 1 and not (place / STATE).exists():
+            prepare_level(painter, grown, seen)
+        place.mkdir(exist_ok=True)
+        training = Training(painter, recipe, place, accelerator)
+        if stage == 2:
+            take_encoder(painter, cache / f"stage_1-{recipe_name}" / STATE)
+        sampler = sampler_of(stage, tokenizer, schedule)
+        training.run(seen, HybridLoss(schedule), replace(limits, pictures=pictures), sampler)
+        if training.pictures < pictures:
+            break
+        training.average.swap()
+        grown = painter
     torch.random.set_rng_state(state)
-    painter.encoder.requires_grad_(stage == 1)
-    schedule = schedule_of(SchedulerConfig(**SCHEDULER))  # type: ignore
-    training = Training(painter, recipe, folder, accelerator)
-    if stage == 2:
-        take_encoder(painter, cache / f"stage_1-{recipe_name}" / STATE)
-    examples = Examples(SEED + stage, stage, tokenizer, recipe.dropped, schedule)
-    training.run(examples, HybridLoss(schedule), limits, sampler_of(stage, tokenizer, schedule))
     return training
+
+
+def phases(recipe: Recipe, stage: int, folder: Path, limits: Limits) -> list[tuple[int, float]]:
+    """Return the levels that are still to be learnt, with the pictures until each is done."""
+    young = recipe.young if stage == 1 else ()
+    whole = [*young, (0, limits.pictures)]
+    begun = [number for number, (level, _) in enumerate(whole)
+             if (folder_of(folder, level) / STATE).exists()]  # fmt: skip
+    return whole[max(begun, default=0) :]
+
+
+def folder_of(folder: Path, level: int) -> Path:
+    return folder / f"level_{level}" if level else folder
+
+
+def prepare_level(painter: Painter, grown: Painter | None, examples: Examples) -> None:
+    """Let a stage 1 that has seen nothing yet learn to read, or take over what is grown."""
+    if grown is None:
+        args = (painter.encoder, painter.unet, examples.tokenizer, CAPTION_BATCHES, SEED)
+        print(f"{learn_captions(*args):.1%} of captions told right", flush=True)
+    else:
+        missed = graft(painter, grown, examples, GRAFT_BATCHES)
+        print(f"level {painter.level} misses {missed:.1%} of what it takes over", flush=True)
 
 
 def tokenizer_in(folder: Path) -> PreTrainedTokenizerFast:
@@ -110,15 +152,15 @@ def tokenizer_in(folder: Path) -> PreTrainedTokenizerFast:
 
 
 def take_encoder(painter: Painter, path: Path) -> None:
-    """Give stage 2 the averaged text encoder of stage 1's training.
+    """Give stage 2 the text encoder of stage 1's training.
 
     Raises: AuthorError when there is none yet.
     """
     if not path.exists():
         raise AuthorError(f"{path}: found no checkpoint, expected one: train stage_1 first")
-    average = read_state(path, torch.device("cpu"))["average"]
+    state = read_state(path, torch.device("cpu"))["painter"]
     for name, parameter in painter.encoder.named_parameters():
-        parameter.data.copy_(average[f"encoder.{name}"])
+        parameter.data.copy_(state[f"encoder.{name}"])
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from generators.errors import AuthorError
 from generators.machine import cores
 from generators.mini_if.average import Average
 from generators.mini_if.examples import Example
-from generators.mini_if.loss import HybridLoss, Painter
+from generators.mini_if.loss import HybridLoss
+from generators.mini_if.painter import Painter
 from generators.mini_if.recipe import WORDS, Recipe
 from generators.mini_if.samples import Sampler
 

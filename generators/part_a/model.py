@@ -53,6 +53,7 @@ class Results:
     seconds: tuple[float, ...]
     device: str
     judge_accuracy: float
+    seen: int
     drawn_by: str
     updates: int
     seed: int
@@ -85,6 +86,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         report.seconds,
         report.device,
         report.judge_accuracy,
+        report.seen,
         context.cascade().name,
         updates,
         context.seed,
@@ -125,12 +127,12 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         "Small pictures: " + "; ".join(prompts),
         filled(results.unseen),
     )
-    pictures, losses = results.losses.T.tolist()
     yield Plot(
         "loss",
-        "The loss of stage 1 while it learned: the mean squared error of its prediction.",
-        "A curve that falls steeply at first and then slowly.",
-        [Series("mean squared error", pictures, losses)],
+        "The loss of stage 1 while it learned: the mean squared error of its prediction, first on "
+        "small pictures, then on larger ones. Larger ones are harder, so each curve starts anew.",
+        "Curves that fall steeply at first and then slowly, one for each size of picture.",
+        curves(results),
         "pictures seen",
         "loss",
         logarithmic=True,
@@ -145,6 +147,19 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield from numbers(results)
 
 
+def curves(results: Results) -> list[Series]:
+    """Return a loss curve for each size of picture, smallest first."""
+    pictures, losses, sizes = results.losses.T
+    return [
+        Series(
+            f"{size:.0f} × {size:.0f} pixels",
+            pictures[sizes == size].tolist(),
+            losses[sizes == size].tolist(),
+        )
+        for size in np.unique(sizes)
+    ]
+
+
 def numbers(results: Results) -> Iterator[Number]:
     """Yield what the text quotes."""
     yield Number("cascade", results.drawn_by)
@@ -156,7 +171,7 @@ def numbers(results: Results) -> Iterator[Number]:
     yield Number("unseen-accuracy", share(results.unseen_named, 0))
     yield Number("unseen-samples", str(len(results.unseen_named)))
     yield Number("judge-accuracy", f"{100 * results.judge_accuracy:.1f} %")
-    yield Number("pictures", f"{results.losses[-1, 0]:,.0f}")
+    yield Number("pictures", f"{results.seen:,}")
     yield Number("hours", " and ".join(f"{each / 3600:.1f}" for each in results.seconds))
     yield Number("device", results.device)
     yield Number("missed", ", ".join(missed(results.named)) or "none")
