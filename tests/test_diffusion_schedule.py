@@ -9,7 +9,7 @@ import torch
 from diffusers import DDPMScheduler
 from oracles import images, schedule
 
-from generators.diffusion.schedule import CLEAN, counted, schedule_of, strided
+from generators.diffusion.schedule import CLEAN, counted, high_quantile, schedule_of, strided
 from generators.diffusion.scheduler_config import SchedulerConfig, read_config
 from generators.errors import AuthorError
 
@@ -111,6 +111,13 @@ def test_thresholding_is_that_of_diffusers_and_by_image(ratio: float, largest: f
     clipped = schedule(clip_sample=True, clip_sample_range=0.5).threshold(x_0)
     assert torch.equal(clipped, x_0.clamp(-0.5, 0.5))
     assert torch.equal(schedule().threshold(x_0), x_0)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.31, 0.5, 0.95, 0.995, 1.0])
+@pytest.mark.parametrize("size", [1, 2, 7, 192])
+def test_a_quantile_is_that_of_torch(share: float, size: int) -> None:
+    values = images(3).abs().flatten(1)[:, :size]
+    assert torch.allclose(high_quantile(values, share), values.quantile(share, dim=1), atol=1e-6)
 
 
 def test_a_config_is_read_as_diffusers_writes_it(tmp_path: Path) -> None:
