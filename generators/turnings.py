@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Move = Callable[[Pixels], Pixels]
 
 WIDEST = 16383
-"""What a WebP can hold (RFC 9649, section 2.6)."""
+"""What a lossy WebP can hold: sides of 14 bits (RFC 6386, section 9.1)."""
 
 MOTIONS: dict[str, Move] = {
     "none": lambda image: image,

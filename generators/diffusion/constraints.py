@@ -41,7 +41,7 @@ def resampled(timesteps: Sequence[int], length: int, times: int) -> list[int]:
     """Return `timesteps` in which every `length` updates are made `times` times.
 
     After `length` updates the times go up again to where these began (Lugmayr et al. 2022,
-    section 4.2: jump length j, r resamplings); what remains at the end is made once.
+    sections 4.2 and 5.1: jump length j, r resamplings); what remains at the end is made once.
     Raises: ValueError when length or times is not positive.
     """
     if length < 1 or times < 1:

@@ -1,6 +1,6 @@
 """How well a picture is what was asked for in each way of looking at it, by a judge's eye.
 
-Geng et al. 2024, Visual Anagrams, section 4.2, over S (…, V, V): S_ij is the similarity of the
+Geng et al. 2024, Visual Anagrams, eqs. 8 and 9, over S (…, V, V): S_ij is the similarity of the
 picture in view i and the prompt of view j.
 """
 
@@ -34,7 +34,8 @@ def alignment(similarity: Tensor) -> Tensor:
 def concealment(similarity: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     """Return C = tr softmax(S / τ) / V: how surely each view is told from the other prompts.
 
-    The softmax is over the prompts; 1 is certainty, 1/V chance.
+    The softmax is over the prompts; 1 is certainty, 1/V chance. (The paper averages this with the
+    softmax over the views.)
     """
     certainty = (similarity / temperature).softmax(dim=-1)
     return certainty.diagonal(dim1=-2, dim2=-1).mean(dim=-1)

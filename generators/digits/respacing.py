@@ -20,7 +20,7 @@ def falling(last: int, count: int) -> list[int]:
 def respaced(schedule: Schedule, times: list[int]) -> Schedule:
     """Return the schedule of the same ᾱ at falling `times`, which end in 0, and nowhere else.
 
-    β_i = 1 - ᾱ_{t_i} / ᾱ_{t_{i-1}} (Nichol & Dhariwal 2021, eq. 19).
+    β_i = 1 - ᾱ_{t_i} / ᾱ_{t_{i-1}} (Nichol & Dhariwal 2021).
     """
     alpha_bar = schedule.alpha_bar[torch.tensor(times[::-1])]
     beta = torch.cat((alpha_bar[:1] * 0, 1 - alpha_bar[1:] / alpha_bar[:-1]))
