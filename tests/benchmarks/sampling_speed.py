@@ -2,7 +2,8 @@
 
 python tests/benchmarks/sampling_speed.py [--network medium] [--device cuda] [--threads 1]
 
-"small" has 5 million parameters, "medium" is IF-I-M (372 million); both random. A section's work is
+"embedded" is the first stage of mini-if (10 million parameters), "small" one of IF's make (5
+million), "medium" IF-I-M (372 million); all random. A section's work is
 five guided samples, an anagram of two views, and six starts of image-to-image. diffusers makes the
 same images from the same noise with the same network: image by image, view by view, start by start.
 "bare" is the network alone on the batches that ours had, "over" what ours takes beyond it, and
@@ -13,6 +14,7 @@ same images from the same noise with the same network: image by image, view by v
 import argparse
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 from itertools import pairwise
 
@@ -22,13 +24,14 @@ from torch import Tensor
 
 from generators.diffusion.batching import Told
 from generators.diffusion.estimators import anagram, guided
-from generators.diffusion.reading import precision
+from generators.diffusion.reading import precision, settle
 from generators.diffusion.sampling import Estimator, denoise, generators_of, last, unit_noise
 from generators.diffusion.schedule import counted, schedule_of
 from generators.diffusion.scheduler_config import SchedulerConfig
 from generators.diffusion.stage import Stage
 from generators.diffusion.views import flip, identity
 from generators.machine import choose_device, cores, describe, prepare
+from generators.mini_if.recipe import RECIPES, make_unet
 
 SCHEDULER = {
     "beta_schedule": "squaredcos_cap_v2", "variance_type": "learned_range", "thresholding": True,
@@ -38,14 +41,17 @@ NETWORKS = {
     "small": ((32, 64, 96, 128), 1, 64, 16, 4),
     "medium": ((192, 384, 576, 768), 3, 4096, 64, 64),
 }
+EMBEDDED = "embedded"
 STARTS = (1, 3, 5, 7, 10, 20)
 SCALE = 7.0
 
 
 def network(name: str, size: int) -> UNet2DConditionModel:
     """Return a UNet of IF's first stage with random weights: widths, layers, text, heads."""
-    widths, layers, text, head, heads = NETWORKS[name]
     torch.manual_seed(0)
+    if name == EMBEDDED:
+        return make_unet(RECIPES["core"][0], 1).eval().requires_grad_(False)
+    widths, layers, text, head, heads = NETWORKS[name]
     return UNet2DConditionModel(
         sample_size=size, in_channels=3, out_channels=6, layers_per_block=layers,
         block_out_channels=widths, cross_attention_dim=widths[-1], encoder_hid_dim=text,
@@ -180,7 +186,7 @@ def timed(
 @torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--network", choices=NETWORKS, default="small")
+    parser.add_argument("--network", choices=[EMBEDDED, *NETWORKS], default=EMBEDDED)
     parser.add_argument("--device", default=None)
     parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--updates", type=int, default=33)
@@ -189,10 +195,17 @@ def main() -> None:
     chosen = parser.parse_args()
     device = choose_device(chosen.device)
     prepare(chosen.threads)
-    unet = network(chosen.network, chosen.size).to(device, precision(device))
-    text = torch.randn(3, 77, NETWORKS[chosen.network][2]).to(unet.device, unet.dtype)
-    stage = Stage(unet, schedule_of(SchedulerConfig(**SCHEDULER)), chosen.size, device)
-    ours, theirs = Ours(stage, text, chosen.updates), Theirs(stage, text, chosen.updates)
+    unet = network(chosen.network, chosen.size).to(precision(device))
+    text = torch.randn(3, 77, unet.config.encoder_hid_dim).to(device, unet.dtype)
+    schedule = schedule_of(SchedulerConfig(**SCHEDULER))
+    stages = [
+        Stage(each, schedule, chosen.size, device)
+        for each in (settle(deepcopy(unet), device), unet.to(device))
+    ]
+    ours, theirs = (
+        kind(stage, text, chosen.updates)
+        for kind, stage in zip((Ours, Theirs), stages, strict=True)
+    )
     size = sum(each.numel() for each in unet.parameters()) / 1e6
     what = f"{size:.0f} M parameters, {chosen.size} pixels, {chosen.updates} updates"
     print(f"{what}, {unet.dtype}, {describe(device)}", flush=True)
