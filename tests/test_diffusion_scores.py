@@ -18,20 +18,26 @@ def test_alignment_is_the_worst_of_the_views() -> None:
     assert alignment(SIMILARITY).tolist() == pytest.approx([0.28, 0.1])
 
 
-def test_concealment_is_how_surely_each_view_is_told_from_the_other_prompts() -> None:
-    first = 1 / (1 + math.exp(-0.10 / 0.01))
-    second = 1 / (1 + math.exp(-0.03 / 0.01))
-    assert concealment(SIMILARITY).tolist() == pytest.approx([(first + second) / 2, 0.5])
+def sure(*apart: float) -> float:
+    """Return the mean of two-way softmaxes whose right logit is ahead by so much / τ."""
+    return sum(1 / (1 + math.exp(-each / 0.01)) for each in apart) / len(apart)
+
+
+def test_concealment_is_how_surely_views_and_prompts_are_told_apart() -> None:
+    matrix = SIMILARITY[0]
+    lines = [matrix[0], matrix[1].flip(0), matrix[:, 0], matrix[:, 1].flip(0)]
+    apart = [(right - wrong).item() for right, wrong in lines]
+    assert concealment(SIMILARITY).tolist() == pytest.approx([sure(*apart), 0.5])
     swapped = SIMILARITY[:1].flip(-1)
-    assert concealment(swapped).item() == pytest.approx(1 - (first + second) / 2, abs=1e-6)
+    assert concealment(swapped).item() == pytest.approx(1 - sure(*apart), abs=1e-6)
     assert concealment(torch.eye(3)).item() == pytest.approx(1)
     assert concealment(torch.zeros(3, 3)).item() == pytest.approx(1 / 3), "chance"
 
 
-def test_the_softmax_is_over_the_prompts_of_one_view() -> None:
-    """A view that is unlike everything, but least unlike its own prompt, is well concealed."""
+def test_a_view_like_all_prompts_is_half_concealed() -> None:
+    """Each view is told from the prompts, but the second prompt fits the first view better."""
     similarity = torch.tensor([[0.9, 0.5], [0.2, 0.3]])
-    assert concealment(similarity).item() == pytest.approx(1, abs=1e-4)
+    assert concealment(similarity).item() == pytest.approx(0.75, abs=1e-4)
 
 
 def test_the_judge_sees_each_view_beside_every_prompt() -> None:

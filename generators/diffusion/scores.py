@@ -34,8 +34,9 @@ def alignment(similarity: Tensor) -> Tensor:
 def concealment(similarity: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     """Return C = tr softmax(S / τ) / V: how surely each view is told from the other prompts.
 
-    The softmax is over the prompts; 1 is certainty, 1/V chance. (The paper averages this with the
-    softmax over the views.)
+    Averaged over the softmax over prompts, for each view, and the one over views, for each prompt;
+    1 is certainty, 1/V chance.
     """
-    certainty = (similarity / temperature).softmax(dim=-1)
+    scaled = similarity / temperature
+    certainty = (scaled.softmax(dim=-1) + scaled.softmax(dim=-2)) / 2
     return certainty.diagonal(dim1=-2, dim2=-1).mean(dim=-1)
