@@ -57,7 +57,7 @@ def test_what_is_examined_as_unseen_was_left_out_of_training() -> None:
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
     losses = np.array([[16, 0.5, 32], [32, 0.25, 64]], np.float32)
     samples = np.arange(2 * 3 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 3, 4, 4, 3)
-    report = Report(losses, samples, (16, 32), 0.98, 40, (60.0, 30.0), "a laptop")
+    report = Report(losses, samples, (16, 32), 0.98, {"64": 40}, (60.0, 30.0), "a laptop")
     path = tmp_path / "training.safetensors"
     write_report(report, path)
     found = read_report(path)

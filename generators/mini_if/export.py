@@ -152,8 +152,10 @@ def strip_origin(file: Path) -> None:
 
 def compiled(recipe: str, cache: Path) -> Report:
     """Return the report on the trainings in `cache`, which this machine is taken to have run."""
-    losses, sheets, before, seconds = [], [], 0, 0.0
+    losses, sheets, seconds = [], [], 0.0
+    seen: dict[str, int] = {}
     for level in (*[each for each, _ in RECIPES[recipe][0].young], 0):
+        before = sum(seen.values())
         folder, size = folder_of(cache / f"stage_1-{recipe}", level), SMALL // 2**level
         for row in (folder / LOG).read_text().splitlines()[1:]:
             pictures, _, loss, *_ = map(float, row.split(","))
@@ -161,7 +163,7 @@ def compiled(recipe: str, cache: Path) -> Report:
         for sheet in sorted(folder.glob("samples-*.png")):
             sheets.append((before + int(sheet.stem.partition("-")[2]), sheet, size))
         state = read_state(folder / STATE, torch.device("cpu"))
-        before, seconds = before + state["pictures"], seconds + state["seconds"]
+        seen[str(size)], seconds = state["pictures"], seconds + state["seconds"]
     kept = [sheets[index] for index in thinned([count for count, *_ in sheets], SHEETS)]
     path = cache / f"stage_2-{recipe}" / STATE
     second = float(read_state(path, torch.device("cpu"))["seconds"]) if path.exists() else 0.0
@@ -170,7 +172,7 @@ def compiled(recipe: str, cache: Path) -> Report:
         np.stack([tiles(sheet, size) for _, sheet, size in kept]),
         tuple(count for count, *_ in kept),
         accuracy(load_judge(), 2000) if WEIGHTS_OF_JUDGE.is_file() else 0.0,
-        before,
+        seen,
         (seconds, second),
         describe(torch.device("cpu" if not torch.cuda.is_available() else "cuda")),
     )

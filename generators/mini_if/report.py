@@ -19,16 +19,16 @@ REPORT = Path(__file__).parent / "weights" / "training.safetensors"
 class Report(NamedTuple):
     """The log of stage 1: `losses` (L, 3), pictures seen, loss and pixels a side of the pictures.
 
-    Row k of `samples` (K, N, h, w, 3) was drawn after `pictures[k]` of them, of `seen` in all.
-    `seconds` is how long stages 1 and 2 took on `device`; `judge_accuracy` the share of fresh
-    renderings that the judge names right.
+    Row k of `samples` (K, N, h, w, 3) was drawn after `pictures[k]` of them; `seen` has how many of
+    each size there were. `seconds` is how long stages 1 and 2 took on `device`; `judge_accuracy`
+    the share of fresh renderings that the judge names right.
     """
 
     losses: NDArray[np.float32]
     samples: NDArray[np.uint8]
     pictures: tuple[int, ...]
     judge_accuracy: float
-    seen: int
+    seen: dict[str, int]
     seconds: tuple[float, float]
     device: str
 

@@ -53,7 +53,7 @@ class Results:
     seconds: tuple[float, ...]
     device: str
     judge_accuracy: float
-    seen: int
+    seen: dict[str, int]
     drawn_by: str
     updates: int
     seed: int
@@ -171,7 +171,8 @@ def numbers(results: Results) -> Iterator[Number]:
     yield Number("unseen-accuracy", share(results.unseen_named, 0))
     yield Number("unseen-samples", str(len(results.unseen_named)))
     yield Number("judge-accuracy", f"{100 * results.judge_accuracy:.1f} %")
-    yield Number("pictures", f"{results.seen:,}")
+    yield Number("pictures", f"{sum(results.seen.values()):,}")
+    yield from (Number(f"pictures-{size}", f"{seen:,}") for size, seen in results.seen.items())
     yield Number("hours", " and ".join(f"{each / 3600:.1f}" for each in results.seconds))
     yield Number("device", results.device)
     yield Number("missed", ", ".join(missed(results.named)) or "none")
