@@ -42,6 +42,7 @@ NETWORKS = {
     "medium": ((192, 384, 576, 768), 3, 4096, 64, 64),
 }
 EMBEDDED = "embedded"
+WORK = ("samples", "anagram", "starts")
 STARTS = (1, 3, 5, 7, 10, 20)
 SCALE = 7.0
 
@@ -191,6 +192,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--updates", type=int, default=33)
     parser.add_argument("--size", type=int, default=64, help="height and width in pixels")
+    parser.add_argument("--work", choices=WORK, nargs="+", default=WORK, help="starts: 21 updates")
     parser.add_argument("--rounds", type=int, default=3, help="the best of so many counts")
     chosen = parser.parse_args()
     device = choose_device(chosen.device)
@@ -214,7 +216,7 @@ def main() -> None:
     )
     # With one thread, what other programs take of the machine is not counted.
     clock = time.process_time if device.type == "cpu" and chosen.threads == 1 else time.monotonic
-    for work in ("samples", "anagram", "starts"):
+    for work in chosen.work:
         runs = [getattr(ours, work), getattr(theirs, work), partial(ours.bare, work)]
         rounds = [[timed(run, clock, device) for run in runs] for _ in range(chosen.rounds)]
         mine, others, bare = (min(each for each, _ in times) for times in zip(*rounds, strict=True))
