@@ -353,23 +353,29 @@ def test_a_figure_without_alternative_text_fails_the_build(
     assert "figure 'sheet' has no alt" in capsys.readouterr().err
 
 
+def edit_while_served(server: "subprocess.Popen[str]", built: Small) -> None:
+    assert server.stdout
+    address = server.stdout.readline().split()[0]
+    with urllib.request.urlopen(f"{address}changes", timeout=20) as changes:
+        with urllib.request.urlopen(f"{address}part-b.html", timeout=20) as page:
+            assert b"EventSource" in page.read()
+        built.edit("content/b1-mixed.md", "Words before", "Altogether new words before")
+        assert changes.readline() == b"data: changed\n"
+    with urllib.request.urlopen(f"{address}part-b.html", timeout=20) as page:
+        assert b"Altogether new words" in page.read()
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{address}nowhere.html", timeout=20)
+
+
 def test_serving_renders_again_and_tells_the_browser(built: Small) -> None:
     command = [sys.executable, "build.py", "--serve", "--port", "0"]
     with subprocess.Popen(command, cwd=built.root, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout
-        address = server.stdout.readline().split()[0]
-        with urllib.request.urlopen(f"{address}changes", timeout=20) as changes:
-            with urllib.request.urlopen(f"{address}part-b.html", timeout=20) as page:
-                assert b"EventSource" in page.read()
-            time.sleep(0.5)
-            built.edit("content/b1-mixed.md", "Words before", "Altogether new words before")
-            assert changes.readline() == b"data: changed\n"
-        with urllib.request.urlopen(f"{address}part-b.html", timeout=20) as page:
-            assert b"Altogether new words" in page.read()
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"{address}nowhere.html", timeout=20)
-        server.send_signal(signal.SIGINT)
-        server.wait(20)
+        try:
+            edit_while_served(server, built)
+            server.send_signal(signal.SIGINT)
+            server.wait(20)
+        finally:
+            server.kill()
     assert b"EventSource" not in (built.root / "site/part-b.html").read_bytes()
     assert server.returncode == 130
 

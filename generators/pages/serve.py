@@ -88,10 +88,14 @@ def serve(root: Path, out: Path, draft: bool, port: int, model: str | None = Non
     with server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        print(f"http://localhost:{server.server_port}/ (Ctrl+C stops)", flush=True)
+        folders = [root / folder for folder in WATCHED]
+        # The first item comes without a change: from then on none is missed.
+        watching = watch(*folders, debounce=50, step=10, rust_timeout=200, yield_on_timeout=True)
+        next(watching)
         render(root, out, draft, model)
-        for _ in watch(*(root / folder for folder in WATCHED), debounce=50, step=10):
-            if render(root, out, draft, model):
+        print(f"http://localhost:{server.server_port}/ (Ctrl+C stops)", flush=True)
+        for found in watching:
+            if found and render(root, out, draft, model):
                 changes.announce()
         server.shutdown()
     return 0
