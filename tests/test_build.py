@@ -397,6 +397,13 @@ def test_another_folder_is_filled_from_what_was_made_before(
     assert contents(tmp_path / "elsewhere") == contents(built.root / "site")
 
 
+def test_a_number_and_its_per_cent_stay_on_one_line(built: Small) -> None:
+    built.edit("generators/tiny/mixed.py", 'f"{results.mean:.3f}"', '"82 %"')
+    assert run(built) == 0
+    page = (built.root / "site/part-b.html").read_text(encoding="utf-8")
+    assert "82\N{NO-BREAK SPACE}%" in page
+
+
 def test_what_would_run_is_foretold(built: Small, capsys: pytest.CaptureFixture[str]) -> None:
     built.edit("generators/tiny/mixed.py", "A gradient.", "A ramp of grey.")
     built.edit("generators/tiny/trained.py", '["weight"])', '["weight"] * 2)')

@@ -207,7 +207,8 @@ class Renderer:
             if record and name not in record["numbers"]:
                 known = nearest(name, record["numbers"])
                 self.find(section, f"unknown number {name!r}{known}")
-            return self.prose.line(record["numbers"].get(name, "…") if record else "…")
+            value = record["numbers"].get(name, "…") if record else "…"
+            return self.prose.line(value).replace(" %", "\N{NO-BREAK SPACE}%")
 
         def address(name: str) -> str:
             sections = {each.name: each for each in self.project.site.sections}
