@@ -172,7 +172,9 @@ def section(
 ) -> Section:
     name = NAME.fullmatch(path.name)
     if not name:
-        raise AuthorError(f"content/{path.name}: expected a name such as b11-noising.md")
+        raise AuthorError(
+            f"content/{path.name}: expected a letter, digits, a dash and a name: b11-noising.md"
+        )
     where = f"content/{path.name}"
     head, body = split(path)
     table = parsed(path, head)

@@ -133,6 +133,7 @@ def folder_of(folder: Path, level: int) -> Path:
 def prepare_level(painter: Painter, grown: Painter | None, examples: Examples) -> None:
     """Let a stage 1 that has seen nothing yet learn to read, or take over what is grown."""
     if grown is None:
+        print("learning to read captions", flush=True)
         args = (painter.encoder, painter.unet, examples.tokenizer, CAPTION_BATCHES, SEED)
         print(f"{learn_captions(*args):.1%} of captions told right", flush=True)
     else:
