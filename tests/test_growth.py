@@ -141,6 +141,14 @@ def test_a_training_grows_and_goes_on_where_it_was_stopped(
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
 
 
+def test_the_rate_falls_at_the_whole_size_alone(tmp_path: Path) -> None:
+    found = training.phases(RECIPE, 1, tmp_path, Limits(pictures=100, decay_from=4))
+    assert [(level, each.pictures, each.share(6) < 1) for level, each in found] == [
+        (1, 8, False),
+        (0, 100, True),
+    ]
+
+
 @pytest.mark.parametrize("level", [0, 1])
 def test_samples_are_drawn_at_any_size(level: int) -> None:
     sampler = sampler_of(1, TOKENIZER, NOISES)

@@ -12,6 +12,7 @@ stage 2 last, or a little more when stage 1 is done.
 import argparse
 import math
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,7 +98,8 @@ def train(stage_name: str, recipe_name: str, limits: Limits, cache: Path) -> Tra
     encoder, unet = make_encoder(len(tokenizer)), make_unet(recipe, stage)
     encoder.requires_grad_(False)
     grown = None
-    for level, pictures in phases(recipe, stage, folder, limits):
+    ends = time.monotonic() + 60 * limits.minutes
+    for level, until in phases(recipe, stage, folder, limits):
         painter = Painter(encoder, unet, level)
         place = folder_of(folder, level)
         seen = replace(examples, level=level, seed=examples.seed + LEVEL * level)
@@ -108,8 +110,9 @@ def train(stage_name: str, recipe_name: str, limits: Limits, cache: Path) -> Tra
         if stage == 2:
             take_encoder(painter, cache / f"stage_1-{recipe_name}" / STATE)
         sampler = sampler_of(stage, tokenizer, schedule)
-        training.run(seen, HybridLoss(schedule), replace(limits, pictures=pictures), sampler)
-        if training.pictures < pictures:
+        left = replace(until, minutes=(ends - time.monotonic()) / 60)
+        training.run(seen, HybridLoss(schedule), left, sampler)
+        if training.pictures < until.pictures:
             break
         training.average.swap()
         grown = painter
@@ -117,10 +120,16 @@ def train(stage_name: str, recipe_name: str, limits: Limits, cache: Path) -> Tra
     return training
 
 
-def phases(recipe: Recipe, stage: int, folder: Path, limits: Limits) -> list[tuple[int, float]]:
-    """Return the levels that are still to be learnt, with the pictures until each is done."""
+def phases(recipe: Recipe, stage: int, folder: Path, limits: Limits) -> list[tuple[int, Limits]]:
+    """Return the levels that are still to be learnt, and when each is done.
+
+    Only at the whole size does the rate fall.
+    """
     young = recipe.young if stage == 1 else ()
-    whole = [*young, (0, limits.pictures)]
+    whole = [
+        *((level, replace(limits, pictures=each, decay_from=math.inf)) for level, each in young),
+        (0, limits),
+    ]
     begun = [number for number, (level, _) in enumerate(whole)
              if (folder_of(folder, level) / STATE).exists()]  # fmt: skip
     return whole[max(begun, default=0) :]
