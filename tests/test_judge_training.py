@@ -63,17 +63,19 @@ def test_the_loss_is_least_when_true_pairs_lie_together() -> None:
     scenes = [scene((name,)) for name in list(OBJECTS)[:4]]
 
     class Seer(Judge):
-        """One that sees each of four pictures where the text of `order` lies."""
+        """One that sees each of four pictures where the text of `order` lies, and its name."""
 
         def __init__(self, order: list[int]) -> None:
             super().__init__(vocabulary())
             self.order = order
 
         def see(self, pictures: torch.Tensor) -> torch.Tensor:
-            return torch.eye(128)[self.order]
+            return torch.eye(256)[self.order]
 
         def read(self, texts: list[str]) -> torch.Tensor:  # type: ignore[override]
-            return torch.eye(128)[: len(texts)]
+            names = list(OBJECTS)[:4]
+            places = [names.index(name) if name in names else 4 for name in CORE]
+            return torch.eye(256)[[*range(4), *places]]
 
     right, wrong = (
         loss_of(Seer(order), torch.zeros(4, 3, 64, 64), scenes, Random(0)).item()
@@ -90,4 +92,11 @@ def test_training_writes_a_judge_that_can_be_asked(tmp_path: Path) -> None:
     with torch.random.fork_rng():
         train(130, tmp_path / "judge.safetensors")
     judge = load_judge(tmp_path / "judge.safetensors")
-    assert judge.similarities(torch.zeros(2, 3, 64, 64), ["a dog", "a cat"]).shape == (2, 2)
+    found = judge.similarities(torch.zeros(2, 3, 64, 64), ["a dog", "a cat"])
+    assert found.shape == (2, 2)
+    assert found.isfinite().all()
+    with torch.random.fork_rng():
+        train(128, tmp_path / "on.safetensors", seed=5, start=tmp_path / "judge.safetensors")
+    on = load_judge(tmp_path / "on.safetensors")
+    assert torch.allclose(on.words.weight, judge.words.weight, atol=0.01)
+    assert any((on.get_parameter(name) != each).any() for name, each in judge.named_parameters())

@@ -18,11 +18,11 @@ from generators.mini_if.backgrounds import COLOURS
 from generators.mini_if.backgrounds import VIEWS as GROUNDS
 from generators.mini_if.concepts import CORE
 from generators.mini_if.examples import tokens_of
-from generators.mini_if.scenes import BESIDE, Composition, compose
+from generators.mini_if.scenes import BESIDE, THREE, Composition, compose
 from generators.mini_if.styles import STYLES
 
 BATCH, RATE = 32, 1e-3
-ARRANGEMENTS = list(dict.fromkeys(places for _, places in BESIDE))
+ARRANGEMENTS = list(dict.fromkeys([*(places for _, places in BESIDE), THREE]))
 ANSWERS: tuple[Sequence[object], ...] = (
     CORE, ("nothing", *CORE), tuple(STYLES), ("own", *COLOURS, *GROUNDS),
     ("alone", *ARRANGEMENTS),

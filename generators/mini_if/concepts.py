@@ -36,6 +36,32 @@ VIEWS: dict[str, View] = {
     "campfire": View(("people around a campfire",), drawn.campfire),
 }
 
+MORE = {
+    "a monkey": 0x1F435, "a horse": 0x1F434, "a zebra": 0x1F993, "a cow": 0x1F42E,
+    "a pig": 0x1F437, "a sheep": 0x1F411, "a camel": 0x1F42A, "a giraffe": 0x1F992,
+    "a rabbit": 0x1F430, "a hedgehog": 0x1F994, "a bat": 0x1F987, "a kangaroo": 0x1F998,
+    "a chicken": 0x1F414, "an eagle": 0x1F985, "a duck": 0x1F986, "a flamingo": 0x1F9A9,
+    "a parrot": 0x1F99C, "a crocodile": 0x1F40A, "a snake": 0x1F40D, "a dragon": 0x1F409,
+    "a dinosaur": 0x1F995, "a shark": 0x1F988, "a crab": 0x1F980, "a snail": 0x1F40C,
+    "a ladybird": 0x1F41E, "a spider": 0x1F577, "grapes": 0x1F347, "a lemon": 0x1F34B,
+    "a pineapple": 0x1F34D, "cherries": 0x1F352, "a carrot": 0x1F955, "a pretzel": 0x1F968,
+    "cheese": 0x1F9C0, "a hamburger": 0x1F354, "an ice cream": 0x1F366, "a doughnut": 0x1F369,
+    "a fried egg": 0x1F373, "a teapot": 0x1FAD6, "a wine glass": 0x1F377, "a palm tree": 0x1F334,
+    "a fir tree": 0x1F332, "a rose": 0x1F339, "a maple leaf": 0x1F341, "a clover": 0x1F340,
+    "an aeroplane": 0x2708, "a helicopter": 0x1F681, "a bus": 0x1F68C, "a tractor": 0x1F69C,
+    "a motorcycle": 0x1F3CD, "an anchor": 0x2693, "a key": 0x1F511, "a light bulb": 0x1F4A1,
+    "a candle": 0x1F56F, "a camera": 0x1F4F7, "a television": 0x1F4FA, "a telephone": 0x260E,
+    "a hammer": 0x1F528, "scissors": 0x2702, "a magnet": 0x1F9F2, "a bell": 0x1F514,
+    "a drum": 0x1F941, "a trumpet": 0x1F3BA, "a piano": 0x1F3B9, "a microphone": 0x1F3A4,
+    "a present": 0x1F381, "glasses": 0x1F453, "a shirt": 0x1F455, "a ring": 0x1F48D,
+    "a trophy": 0x1F3C6, "a globe": 0x1F30D, "a crescent moon": 0x1F319, "a snowflake": 0x2744,
+    "a tent": 0x26FA, "a ferris wheel": 0x1F3A1, "a fountain": 0x26F2, "a basketball": 0x1F3C0,
+    "a chair": 0x1FA91, "a door": 0x1F6AA, "an hourglass": 0x23F3, "an envelope": 0x2709,
+    "an axe": 0x1FA93, "a shield": 0x1F6E1, "a brain": 0x1F9E0, "a tooth": 0x1F9B7,
+    "a hand": 0x270B,
+}  # fmt: skip
+"""What the judge knows besides, and the recipe for a GPU teaches: a phrase, and its emoji."""
+
 OBJECTS: dict[str, Concept] = {
     "man": Concept(("a man",), drawn.man),
     "man with hat": Concept(("a man wearing a hat", "a man with a hat"), drawn.man_with_hat),
@@ -98,10 +124,12 @@ OBJECTS: dict[str, Concept] = {
     "star": thing("⭐", "a star"),
     "sun": thing("☀", "the sun"),
     "heart": thing("❤", "a heart", "a red heart"),
-}
+    **{phrase.removeprefix("an ").removeprefix("a "): thing(chr(emoji), phrase)
+       for phrase, emoji in MORE.items()},
+}  # fmt: skip
 
 EXERCISE = (*VIEWS, *list(OBJECTS)[:18])
-"""What the prompts of the write-up ask for; these are drawn more often than the rest."""
+"""What the prompts of the write-up ask for."""
 
 CORE = (*VIEWS, *OBJECTS)
 TAUGHT = (*EXERCISE, "fox", "apple", "tree", "house", "sailboat", "sunflower", "penguin", "robot")

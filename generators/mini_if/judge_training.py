@@ -15,7 +15,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 from generators import machine
 from generators.mini_if import backgrounds
 from generators.mini_if.concepts import CORE, VIEWS, phrases
-from generators.mini_if.judge import SIDE, WEIGHTS, Judge, save_judge
+from generators.mini_if.judge import SIDE, WEIGHTS, Judge, load_judge, save_judge
 from generators.mini_if.scenes import Composition, compose, render
 from generators.mini_if.styles import STYLES
 
@@ -69,10 +69,10 @@ def vocabulary() -> list[str]:
     return sorted({word for text in [*texts, "and", "next"] for word in text.split()})
 
 
-def batches(count: int) -> Iterator[tuple[Tensor, list[Composition]]]:
+def batches(count: int, seed: int = SEED) -> Iterator[tuple[Tensor, list[Composition]]]:
     """Yield pictures (B, 3, 64, 64) in [-1, 1], a fresh batch each time, and their scenes."""
     for first in range(0, count, BATCH):
-        scenes = [compose(SEED, number) for number in range(first, min(first + BATCH, count))]
+        scenes = [compose(seed, number) for number in range(first, min(first + BATCH, count))]
         pictures = np.stack([render(scene, SIDE) for scene in scenes])
         yield torch.from_numpy(pictures).permute(0, 3, 1, 2) / 127.5 - 1, scenes
 
@@ -95,26 +95,38 @@ def disturbed(pictures: Tensor, generator: torch.Generator) -> Tensor:
 def loss_of(
     judge: Judge, pictures: Tensor, scenes: Sequence[Composition], random: Random
 ) -> Tensor:
-    """Return the contrastive loss in which every true pair of a batch is a positive one."""
-    claims = [claim(scene, random) for scene in scenes]
+    """Return the contrastive loss in which every true pair is a positive one.
+
+    Beside a claim for each picture of the batch, every name is offered alone: a batch has few of
+    the things that a picture might be mistaken for. A name that is true of none of them teaches
+    what they are not, but has no picture of its own to find.
+    """
+    named = [Claim(random.choice(phrases(name)), frozenset([name]), None, None) for name in CORE]
+    claims = [*(claim(scene, random) for scene in scenes), *named]
     true = torch.tensor([[each.is_true_of(scene) for each in claims] for scene in scenes])
     cosines = judge.see(pictures) @ judge.read([each.text for each in claims]).T
     logits = cosines * judge.log_scale.clamp(max=4.6).exp()
+    shown = true.any(dim=0)
+    return (missed(logits, true, 1) + missed(logits[:, shown], true[:, shown], 0)) / 2
+
+
+def missed(logits: Tensor, true: Tensor, axis: int) -> Tensor:
+    """Return the mean of -log of the share that true pairs have along an axis, as a scalar."""
     hidden = logits.masked_fill(~true, -torch.inf)
-    losses = [(logits.logsumexp(axis) - hidden.logsumexp(axis)).mean() for axis in (0, 1)]
-    return torch.stack(losses).mean()
+    return (logits.logsumexp(axis) - hidden.logsumexp(axis)).mean()
 
 
-def train(pictures: int, path: Path) -> None:
-    """Train on so many fresh pictures and write the network."""
-    generator, random = torch.Generator().manual_seed(SEED), Random(SEED)
-    torch.manual_seed(SEED)
-    judge = Judge(vocabulary()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+def train(pictures: int, path: Path, seed: int = SEED, start: Path | None = None) -> None:
+    """Train on so many fresh pictures, from the weights in `start` if given, and write them."""
+    generator, random = torch.Generator().manual_seed(seed), Random(seed)
+    torch.manual_seed(seed)
+    judge = load_judge(start).train() if start else Judge(vocabulary())
+    judge = judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(judge.parameters(), 2e-3, weight_decay=0.02)
     updates = -(-pictures // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, updates, pct_start=0.1)
     started, total = time.monotonic(), 0.0
-    for number, (batch, scenes) in enumerate(batches(pictures), start=1):
+    for number, (batch, scenes) in enumerate(batches(pictures, seed), start=1):
         loss = loss_of(judge, disturbed(batch, generator), scenes, random)
         optimizer.zero_grad()
         loss.backward()
@@ -145,11 +157,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the judge of the embedded cascade.")
     parser.add_argument("--pictures", type=int, default=120_000)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument("--seed", type=int, default=SEED, help="of the pictures; not the cascade's")
+    parser.add_argument("--start", type=Path, help="weights to go on from, of the same words")
     chosen = parser.parse_args()
     machine.prepare(1)
-    train(chosen.pictures, chosen.out)
-    from generators.mini_if.judge import load_judge
-
+    train(chosen.pictures, chosen.out, chosen.seed, chosen.start)
     print(f"top-1 on fresh renderings: {accuracy(load_judge(chosen.out), 2000):.4f}")
 
 

@@ -60,7 +60,7 @@ def pencil_sketch(picture: Picture, random: np.random.Generator) -> Picture:
     grey = lightness(picture)
     edges = np.maximum(np.abs(np.gradient(blurred(grey, size / 110), axis=0)), 0)
     across = np.abs(np.gradient(blurred(grey, size / 110), axis=1))
-    lines = np.clip((edges + across) * size / 9, 0, 1)
+    lines = np.clip((edges + across) * size / 6 - 0.04, 0, 1) ** 0.7
     grain = random.normal(0, 0.04, (size, size)).astype(np.float32)
     shade = 0.42 * (1 - grey) ** 1.5
     return printed(np.maximum(lines * 0.85, shade) + grain, (56, 56, 62), (252, 252, 250))

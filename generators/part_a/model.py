@@ -16,11 +16,14 @@ from generators.figure import Context, Number, Output, Panels, Plot, Series
 from generators.mini_if.concepts import CORE, TAUGHT, phrases
 from generators.mini_if.examination import left_out, missed, places, prompt_of, share
 from generators.mini_if.report import read_report
+from generators.mini_if.styles import STYLES
 from generators.parameters import Range
 from generators.part_a.descents import sample, times_of
 from generators.part_a.showing import Pixels, asked, guidance
 
 ROW = 8
+MANNERS = tuple(STYLES)[1:]
+"""All but the photograph."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,16 @@ class Results:
     """What a cascade drew, what the judge named it, and the log of the embedded one's training.
 
     `pictures` (C, h, w, 3) is the first sample of each concept; `named` (samples · C,) counts its
-    place in the judge's order of all concepts from 0, and so does `unseen_named` for combinations
-    that training left out, of which `unseen` (N, h, w, 3) are the first. `along` (K, N, h, w, 3)
-    are samples after `along_pictures` pictures of training.
+    place in the judge's order of all concepts from 0. `styled` (M, 8, h, w, 3) are the first
+    concepts in the other `MANNERS`, `styled_named` (M, C) the places of all; `unseen_named` those
+    of combinations that training left out, of which `unseen` (N, h, w, 3) are the first. `along`
+    (K, N, h, w, 3) are samples after `along_pictures` pictures of training.
     """
 
     pictures: Pixels
     named: tuple[int, ...]
+    styled: Pixels
+    styled_named: NDArray[np.int64]
     unseen: Pixels
     unseen_prompts: tuple[str, ...]
     unseen_named: tuple[int, ...]
@@ -70,6 +76,9 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     names = list(TAUGHT) * parameters.samples
     prompts = [f"a photo of {phrases(name)[0]}" for name in names]
     images, updates = drawn(context, parameters, prompts, "concepts")
+    in_style = [f"{STYLES[each][1][0]} {phrases(name)[0]}" for each in MANNERS for name in TAUGHT]
+    styled, _ = drawn(context, parameters, in_style, "styles")
+    shape = (len(MANNERS), len(TAUGHT))
     combinations = left_out()[: parameters.unseen]
     unseen_prompts = [prompt_of(*each) for each in combinations]
     unseen, _ = drawn(context, parameters, unseen_prompts, "unseen")
@@ -77,6 +86,8 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     return Results(
         to_bytes(images[: len(TAUGHT)]),
         places(judge, images, names),
+        to_bytes(styled).reshape(*shape, *styled.shape[2:], 3)[:, :ROW],
+        np.array(places(judge, styled, TAUGHT * len(MANNERS))).reshape(shape),
         to_bytes(unseen[: 2 * ROW]),
         tuple(unseen_prompts),
         places(judge, unseen, [concept for _, concept, _ in combinations]),
@@ -119,6 +130,13 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         "Small pictures of all concepts, in rows of eight: " + "; ".join(map(", ".join, rows)),
         filled(results.pictures),
         labels=[f"{row[0]} … {row[-1]}" for row in rows],
+    )
+    yield Panels(
+        "styles",
+        f"The first {ROW} of them in other manners, first samples again; {made}.",
+        f"Rows of small pictures, each of {', '.join(TAUGHT[:ROW])}: {'; '.join(MANNERS)}.",
+        results.styled,
+        labels=MANNERS,
     )
     yield Panels(
         "unseen",
@@ -168,6 +186,10 @@ def numbers(results: Results) -> Iterator[Number]:
     yield Number("accuracy", share(results.named, 0))
     yield Number("among-five", share(results.named, 4))
     yield Number("samples", str(len(results.named)))
+    photographs = results.named[: len(TAUGHT)]
+    for style, named in zip(STYLES, (photographs, *results.styled_named.tolist()), strict=True):
+        yield Number(f"{style.replace(' ', '-')}-accuracy", share(named, 0))
+        yield Number(f"{style.replace(' ', '-')}-among-five", share(named, 4))
     yield Number("unseen-accuracy", share(results.unseen_named, 0))
     yield Number("unseen-samples", str(len(results.unseen_named)))
     yield Number("judge-accuracy", f"{100 * results.judge_accuracy:.1f} %")
