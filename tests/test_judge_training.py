@@ -96,7 +96,7 @@ def test_training_writes_a_judge_that_can_be_asked(tmp_path: Path) -> None:
     assert found.shape == (2, 2)
     assert found.isfinite().all()
     with torch.random.fork_rng():
-        train(128, tmp_path / "on.safetensors", seed=5, start=tmp_path / "judge.safetensors")
+        train(256, tmp_path / "on.safetensors", seed=5, start=tmp_path / "judge.safetensors")
     on = load_judge(tmp_path / "on.safetensors")
     assert torch.allclose(on.words.weight, judge.words.weight, atol=0.01)
     assert any((on.get_parameter(name) != each).any() for name, each in judge.named_parameters())
