@@ -1,10 +1,22 @@
 """The pictures that the embedded cascade learns from, and what they are called."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from generators.mini_if import backgrounds, glyphs
-from generators.mini_if.concepts import CORE, OBJECTS, VIEWS, phrases
+from generators.errors import AuthorError
+from generators.mini_if import backgrounds, emoji, glyphs
+from generators.mini_if.concepts import (
+    CORE,
+    OBJECTS,
+    VIEWS,
+    concept,
+    everything,
+    phrases,
+    taught,
+)
 from generators.mini_if.scenes import Composition, compose, is_held_out, render
 from generators.mini_if.styles import STYLES
 
@@ -80,8 +92,8 @@ def test_a_caption_names_what_is_in_the_picture() -> None:
         if made.caption == "a high quality photo":
             assert made.style == "photo"
             continue
-        for concept in made.concepts:
-            assert any(words in made.caption for words in phrases(concept))
+        for name in made.concepts:
+            assert any(words in made.caption for words in phrases(name))
         assert made.background == "own" or made.concepts[0] not in VIEWS
         if " background" in made.caption:
             assert f"on a {made.background} background" in made.caption
@@ -129,3 +141,75 @@ def test_every_concept_can_be_drawn_in_every_style() -> None:
     assert len({picture.tobytes() for picture in pictures}) == len(CORE)
     for style in STYLES:
         assert render(scene(("chip",), "sunset", style), 64).std() > 10
+
+
+LISTED = """
+# subgroup: animal-mammal
+1F436          ; fully-qualified     # \U0001f436 E0.6 dog face
+270F FE0F      ; fully-qualified     # ✏️ E0.6 pencil
+270F           ; unqualified         # ✏ E0.6 pencil
+1F44B 1F3FB    ; fully-qualified     # x E1.0 waving hand: light skin tone
+1F1E6 1F1E8    ; fully-qualified     # x E2.0 flag: Ascension Island
+1F999          ; fully-qualified     # x E11.0 llama
+"""
+WORDS = """<ldml><annotations>
+<annotation cp="\U0001f999">alpaca | animal | ll | guanaco</annotation>
+<annotation cp="\U0001f999" type="tts">llama</annotation>
+<annotation cp="✏">animal | pencil</annotation>
+</annotations></ldml>"""
+
+
+@pytest.fixture
+def two_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name, content in (("NAMES", LISTED), ("KEYWORDS", WORDS)):
+        path = tmp_path / name
+        path.write_text(content)
+        monkeypatch.setattr(emoji, name, path)
+    caches = (emoji.emoji, everything, concept)
+    for each in caches:
+        each.cache_clear()
+    yield
+    for each in caches:
+        each.cache_clear()
+
+
+@pytest.mark.usefixtures("two_lists")
+def test_everything_is_what_the_judge_knows_and_every_other_emoji() -> None:
+    assert list(emoji.emoji()) == ["dog face", "pencil", "llama"]
+    assert everything() == taught("everything") == (*CORE, "llama")
+    assert phrases("llama") == ("a llama", "an alpaca", "a guanaco")
+    assert concept("llama").text == "\U0001f999"
+
+
+def test_without_the_lists_everything_says_which_is_missing(
+    two_lists: None, tmp_path: Path
+) -> None:
+    (tmp_path / "KEYWORDS").unlink()
+    with pytest.raises(AuthorError, match="KEYWORDS: not found, expected Debian's package"):
+        everything()
+
+
+@needs_font
+def test_what_the_font_does_not_have_is_refused() -> None:
+    with pytest.raises(AuthorError, match=r"has no '.u0378', expected a newer font"):
+        glyphs.glyph("\u0378")
+
+
+@needs_font
+@pytest.mark.parametrize("ground", ["white", "black"])
+def test_a_lithograph_shows_a_thing_on_a_ground_like_itself(ground: str) -> None:
+    """A white skull on cream, and dark things on black: the outline tells them apart."""
+    name = {"white": "skull", "black": "penguin"}[ground]
+    shown = render(scene((name,), ground, "lithograph"), 64).mean(axis=2)
+    inside = shown[20:50, 18:46]
+    assert inside.max() - inside.min() > 120
+    assert (np.abs(np.diff(inside, axis=1)) > 60).sum() > 15
+
+
+def test_companies_are_one_two_or_three() -> None:
+    made = [compose(5, number) for number in range(3000)]
+    sizes = [len(each.concepts) for each in made]
+    assert set(sizes) == {1, 2, 3}
+    for each in made:
+        assert len(set(each.concepts)) == len(each.concepts)
+        assert each.background == "own" or len(each.places) == len(each.concepts)

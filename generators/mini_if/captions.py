@@ -23,42 +23,45 @@ from generators.mini_if.styles import STYLES
 
 BATCH, RATE = 32, 1e-3
 ARRANGEMENTS = list(dict.fromkeys([*(places for _, places in BESIDE), THREE]))
-ANSWERS: tuple[Sequence[object], ...] = (
-    CORE, ("nothing", *CORE), tuple(STYLES), ("own", *COLOURS, *GROUNDS),
-    ("alone", *ARRANGEMENTS),
-)  # fmt: skip
-"""What there is to answer: the first thing, the second, the style, the ground, who stands where."""
 
 
-def answers(scene: Composition) -> list[int]:
-    """Return the number of each answer for a scene."""
+def questions(concepts: Sequence[str]) -> tuple[Sequence[object], ...]:
+    """Return the answers there are to each: the first thing, the second, style, ground, places."""
+    return (
+        concepts, ("nothing", *concepts), tuple(STYLES), ("own", *COLOURS, *GROUNDS),
+        ("alone", *ARRANGEMENTS),
+    )  # fmt: skip
+
+
+def answers(scene: Composition, asked: Sequence[Sequence[object]]) -> list[int]:
+    """Return the number of the right answer to each question for a scene."""
     second = scene.concepts[1] if len(scene.concepts) > 1 else "nothing"
     where = scene.places if len(scene.concepts) > 1 else "alone"
     right = (scene.concepts[0], second, scene.style, scene.background, where)
-    return [each.index(answer) for each, answer in zip(ANSWERS, right, strict=True)]
+    return [each.index(answer) for each, answer in zip(asked, right, strict=True)]
 
 
 def learn_captions(
     encoder: nn.Module, unet: UNet2DConditionModel, tokenizer: PreTrainedTokenizerFast,
-    batches: int, seed: int,
+    batches: int, seed: int, concepts: Sequence[str] = CORE,
 ) -> float:  # fmt: skip
     """Teach an encoder, and the layer that makes one vector of a text, to tell captions apart.
 
     Returns the share of captions whose first thing is told right despite the noise, over the last
     quarter of the batches.
     """
-    told = unet.add_embedding
-    head = nn.Linear(unet.config.time_embedding_dim, sum(map(len, ANSWERS)))
+    told, asked = unet.add_embedding, questions(concepts)
+    head = nn.Linear(unet.config.time_embedding_dim, sum(map(len, asked)))
     learning = [*encoder.parameters(), *told.parameters(), *head.parameters()]
     optimizer = torch.optim.AdamW(learning, RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, batches)
     right: list[float] = []
     for number in range(batches):
-        scenes = [compose(seed, number * BATCH + each, CORE) for each in range(BATCH)]
+        scenes = [compose(seed, number * BATCH + each, concepts) for each in range(BATCH)]
         tokens = tokens_of(tokenizer, [scene.caption for scene in scenes])
         vector = told(encoder(tokens, (tokens != 0).long())[0])
-        found = head(vector + torch.randn_like(vector)).split([len(each) for each in ANSWERS], 1)
-        wanted = torch.tensor([answers(scene) for scene in scenes])
+        found = head(vector + torch.randn_like(vector)).split([len(each) for each in asked], 1)
+        wanted = torch.tensor([answers(scene, asked) for scene in scenes])
         loss = torch.stack([cross_entropy(*pair) for pair in zip(found, wanted.T, strict=True)])
         optimizer.zero_grad()
         loss.sum().backward()

@@ -1,20 +1,23 @@
 """What the pictures show, and the words for it."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from random import Random
 from typing import NamedTuple
 
 from PIL import Image
 
 from generators.mini_if import drawn
+from generators.mini_if.emoji import emoji, plain
 from generators.mini_if.glyphs import glyph
 
 
 class Concept(NamedTuple):
-    """A thing: its phrases, and its sprite for a given random source."""
+    """A thing: its phrases, its sprite for a given random source, and its emoji if it is one."""
 
     phrases: tuple[str, ...]
     sprite: Callable[[Random], Image.Image]
+    text: str = ""
 
 
 class View(NamedTuple):
@@ -26,7 +29,7 @@ class View(NamedTuple):
 
 def thing(text: str, *phrases: str) -> Concept:
     """Return the concept that is one emoji."""
-    return Concept(phrases, lambda _: glyph(text))
+    return Concept(phrases, lambda _: glyph(text), text)
 
 
 VIEWS: dict[str, View] = {
@@ -60,7 +63,7 @@ MORE = {
     "an axe": 0x1FA93, "a shield": 0x1F6E1, "a brain": 0x1F9E0, "a tooth": 0x1F9B7,
     "a hand": 0x270B,
 }  # fmt: skip
-"""What the judge knows besides, and the recipe for a GPU teaches: a phrase, and its emoji."""
+"""What the judge knows besides: a phrase, and its emoji."""
 
 OBJECTS: dict[str, Concept] = {
     "man": Concept(("a man",), drawn.man),
@@ -136,6 +139,35 @@ TAUGHT = (*EXERCISE, "fox", "apple", "tree", "house", "sailboat", "sunflower", "
 """What the cascade learns: few enough for some hours of two CPU cores. The judge knows all."""
 
 
+@cache
+def everything() -> tuple[str, ...]:
+    """Return CORE and the name of every other emoji, as Unicode has them.
+
+    Raises: AuthorError where Unicode's list of them is not installed.
+    """
+    known = {plain(each.text) for each in OBJECTS.values()}
+    others = (name for name, each in emoji().items() if plain(each.text) not in known)
+    return (*CORE, *(name for name in others if name not in CORE))
+
+
+def taught(selection: str) -> tuple[str, ...]:
+    """Return what a recipe teaches: "everything", or TAUGHT alone."""
+    return everything() if selection == "everything" else TAUGHT
+
+
+@cache
+def concept(name: str) -> Concept:
+    """Return a thing of `everything` that is no view."""
+    if name in OBJECTS:
+        return OBJECTS[name]
+    found = emoji()[name]
+    return thing(found.text, *map(with_article, (name, *found.keywords)))
+
+
+def with_article(name: str) -> str:
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
 def phrases(name: str) -> Sequence[str]:
     """Return the phrases for a concept, each with its article."""
-    return (VIEWS.get(name) or OBJECTS[name]).phrases
+    return VIEWS[name].phrases if name in VIEWS else concept(name).phrases

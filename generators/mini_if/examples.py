@@ -46,8 +46,8 @@ class Examples(Dataset[Example]):
     """An endless sequence: example n is a function of the seed and n, whoever asks, whenever.
 
     So a resumed training sees what it would have seen, and two processes see what one would.
-    `dropped` is the share of captions that are withheld, for guidance. At `level` n a picture of
-    stage 1 is the mean over 2^n × 2^n pixels, and so is its noise.
+    `dropped` is the share of captions that are withheld, for guidance; scenes are of `concepts`.
+    At `level` n a picture of stage 1 is the mean over 2^n × 2^n pixels, and so is its noise.
     """
 
     seed: int
@@ -56,10 +56,11 @@ class Examples(Dataset[Example]):
     dropped: float
     noising: Schedule
     level: int = 0
+    concepts: tuple[str, ...] = TAUGHT
 
     def __getitem__(self, number: int) -> Example:
         generator = torch.Generator().manual_seed(stream(self.seed, "example", number))
-        scene = compose(self.seed, number if self.stage == 1 else number // CROPS, TAUGHT)
+        scene = compose(self.seed, number if self.stage == 1 else number // CROPS, self.concepts)
         is_dropped = torch.rand((), generator=generator).item() < self.dropped
         tokens = tokens_of(self.tokenizer, ["" if is_dropped else scene.caption])[0]
         x, low, level = self.seen(scene, generator)

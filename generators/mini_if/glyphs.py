@@ -30,7 +30,13 @@ def font() -> ImageFont.FreeTypeFont:
 
 @cache
 def glyph(text: str) -> Image.Image:
-    """Return one emoji (a sequence is one) as RGBA, cut to what is drawn; about 128 pixels."""
+    """Return one emoji (a sequence is one) as RGBA, cut to what is drawn; about 128 pixels.
+
+    Raises: AuthorError when the font does not have it.
+    """
     canvas = Image.new("RGBA", (160, 160))
     ImageDraw.Draw(canvas).text((10, 10), text, font=font(), embedded_color=True)
-    return canvas.crop(canvas.getbbox())
+    box = canvas.getbbox()
+    if box is None:
+        raise AuthorError(f"{font().path!s}: has no {ascii(text)}, expected a newer font")
+    return canvas.crop(box)

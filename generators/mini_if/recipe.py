@@ -22,6 +22,7 @@ class Recipe:
     `young` pictures of each smaller size, as (level, pictures): level n has 2^n fewer pixels a
     side. Words (`WORDS`) learn at `words_share` of the rate: at the full rate the first thing
     learnt is to make all texts alike, as they are noise to a UNet that knows nothing yet.
+    `teaches` says what is painted (concepts.taught).
     """
 
     channels: tuple[int, ...]
@@ -35,6 +36,7 @@ class Recipe:
     words_share: float = 0.1
     told: int | None = None
     young: tuple[tuple[int, int], ...] = ()
+    teaches: str = "taught"
 
 
 WORDS = ("unet.encoder_hid_proj.", "unet.add_embedding.")
@@ -46,8 +48,16 @@ RECIPES = {
         Recipe((24, 32, 64, 96), 8),
     ),
     "full": (
-        Recipe((32, 64, 128, 256), 256, 2e-3, attends=2, told=256, longest_average=0.9995),
-        Recipe((24, 32, 64, 96), 128, 2e-3, longest_average=0.9995),
+        Recipe(
+            (32, 64, 128, 256),
+            256,
+            2e-3,
+            attends=2,
+            told=256,
+            longest_average=0.9995,
+            teaches="everything",
+        ),
+        Recipe((24, 32, 64, 96), 128, 2e-3, longest_average=0.9995, teaches="everything"),
     ),
     "tiny": (
         Recipe((16, 32), 4, attends=1, warm_up=2, told=64, young=((1, 8),)),

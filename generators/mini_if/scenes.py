@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 
 from generators.files import digest
 from generators.mini_if import backgrounds
-from generators.mini_if.concepts import CORE, OBJECTS, VIEWS, phrases
+from generators.mini_if.concepts import CORE, VIEWS, concept, phrases
 from generators.mini_if.drawn import Drawing
 from generators.mini_if.styles import STYLES, to_array, to_image
 
@@ -83,7 +83,9 @@ def composed(random: Random, concepts: Sequence[str]) -> Composition:
         return Composition(maybe_plain(caption, style, random), (name,), style, "own", (), seed)
     background, words = ground(random)
     company = random.choices(range(len(COMPANY)), COMPANY)[0]
-    others = random.sample([each for each in concepts if each in OBJECTS and each != name], company)
+    others = random.sample(
+        [each for each in concepts if each not in VIEWS and each != name], company
+    )
     relation, places = (
         ("", (place(random),)), random.choice(BESIDE), ("and", THREE)
     )[company]  # fmt: skip
@@ -144,7 +146,7 @@ def drawn(composition: Composition, random: Random, size: int) -> Image.Image:
     sizes = HEIGHTS[len(composition.concepts) - 1]
     for each, (x, foot) in zip(composition.concepts, composition.places, strict=True):
         height = random.uniform(*sizes)
-        sprite = OBJECTS[each].sprite(random)
+        sprite = concept(each).sprite(random)
         if composition.style == "lithograph":
             sprite = contoured(sprite)
         put(canvas, sprite, (x, foot), height, random)

@@ -13,6 +13,7 @@ import argparse
 import math
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from generators.diffusion.scheduler_config import SchedulerConfig
 from generators.errors import AuthorError
 from generators.machine import cores, prepare
 from generators.mini_if.captions import learn_captions
-from generators.mini_if.concepts import CORE
+from generators.mini_if.concepts import CORE, taught
 from generators.mini_if.examples import Examples
 from generators.mini_if.growth import graft
 from generators.mini_if.loss import HybridLoss
@@ -90,9 +91,12 @@ def train(stage_name: str, recipe_name: str, limits: Limits, cache: Path) -> Tra
     folder = cache / f"{stage_name}-{recipe_name}"
     with accelerator.main_process_first():
         folder.mkdir(parents=True, exist_ok=True)
-        tokenizer = tokenizer_in(cache / f"stage_1-{recipe_name}")
+        concepts = taught(recipe.teaches)
+        # A little more is read than painted: words that the judge knows are no noise to the model.
+        read = tuple(dict.fromkeys((*CORE, *concepts)))
+        tokenizer = tokenizer_in(cache / f"stage_1-{recipe_name}", read)
     schedule = schedule_of(SchedulerConfig(**SCHEDULER))  # type: ignore
-    examples = Examples(SEED + stage, stage, tokenizer, recipe.dropped, schedule)
+    examples = Examples(SEED + stage, stage, tokenizer, recipe.dropped, schedule, concepts=concepts)
     state = torch.random.get_rng_state()
     torch.manual_seed(SEED)
     encoder, unet = make_encoder(len(tokenizer)), make_unet(recipe, stage)
@@ -104,7 +108,7 @@ def train(stage_name: str, recipe_name: str, limits: Limits, cache: Path) -> Tra
         place = folder_of(folder, level)
         seen = replace(examples, level=level, seed=examples.seed + LEVEL * level)
         if stage == 1 and not (place / STATE).exists():
-            prepare_level(painter, grown, seen)
+            prepare_level(painter, grown, seen, read)
         place.mkdir(exist_ok=True)
         training = Training(painter, recipe, place, accelerator)
         if stage == 2:
@@ -139,21 +143,23 @@ def folder_of(folder: Path, level: int) -> Path:
     return folder / f"level_{level}" if level else folder
 
 
-def prepare_level(painter: Painter, grown: Painter | None, examples: Examples) -> None:
+def prepare_level(
+    painter: Painter, grown: Painter | None, examples: Examples, read: Sequence[str]
+) -> None:
     """Let a stage 1 that has seen nothing yet learn to read, or take over what is grown."""
     if grown is None:
         print("learning to read captions", flush=True)
-        args = (painter.encoder, painter.unet, examples.tokenizer, CAPTION_BATCHES, SEED)
+        args = (painter.encoder, painter.unet, examples.tokenizer, CAPTION_BATCHES, SEED, read)
         print(f"{learn_captions(*args):.1%} of captions told right", flush=True)
     else:
         missed = graft(painter, grown, examples, GRAFT_BATCHES)
         print(f"level {painter.level} misses {missed:.1%} of what it takes over", flush=True)
 
 
-def tokenizer_in(folder: Path) -> PreTrainedTokenizerFast:
-    """Return the tokenizer of a training, made from its captions the first time."""
+def tokenizer_in(folder: Path, read: Sequence[str] = CORE) -> PreTrainedTokenizerFast:
+    """Return the tokenizer of a training, made from captions of all that is read the first time."""
     if not (folder / "tokenizer").exists():
-        captions = (compose(SEED, number, CORE).caption for number in range(CAPTIONS))
+        captions = (compose(SEED, number, read).caption for number in range(CAPTIONS))
         make_tokenizer(captions).save_pretrained(folder / "tokenizer")
     tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(
         folder / "tokenizer"
