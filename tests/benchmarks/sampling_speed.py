@@ -5,7 +5,8 @@ python tests/benchmarks/sampling_speed.py [--network medium] [--device cuda] [--
 "embedded" is the first stage of mini-if (10 million parameters), "small" one of IF's make (5
 million), "medium" IF-I-M (372 million), "large" IF-I-L (935 million), "extra-large" IF-I-XL (4,305
 million); all random. A section's work is five guided samples, an anagram of two views, and six
-starts of image-to-image. diffusers makes the same images from the same noise with the same network: image by image, view by view, start by start.
+starts of image-to-image. diffusers makes the same images from the same noise with the same
+network: image by image, view by view, start by start.
 "bare" is the network alone on the batches that ours had, "over" what ours takes beyond it, and
 "difference" how far apart the two results are: rounding, which guidance of random weights enlarges
 (batches of other sizes of ours differ as much).
