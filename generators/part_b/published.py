@@ -1,0 +1,109 @@
+"""B3.3: both methods judged at the exercise's own settings, and diffusion begun where it should."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generators.digits.classifier import classifier
+from generators.digits.comparison import Cell, Comparison, drawn
+from generators.digits.data import load
+from generators.digits.ddpm import linear
+from generators.digits.flow import euler
+from generators.digits.jury import jury
+from generators.digits.leaking import Leaking, end_of
+from generators.digits.many import Ancestral, Integrated, seeds_of
+from generators.digits.scores import score_numbers
+from generators.figure import Context, Number, Output, Panels
+from generators.parameters import Range
+
+SHOWN = 10
+ROWS = ("diffusion-plain", "diffusion", "begun-plain", "begun", "flow")
+"""Diffusion from noise, then from the end of its own noising, each without guidance and with it."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    diffusion: str = "ddpm-class"
+    flow: str = "flow-class"
+    features: str = "judge-features"
+    answers: str = "judge-answers"
+    steps: Annotated[int, Range(1, 10000)] = 300
+    scale: Annotated[float, Range(0, 100)] = 5.0
+    count: Annotated[int, Range(10, 10000)] = 10000
+    references: Annotated[int, Range(100, 60000)] = 60000
+
+
+@dataclass(frozen=True)
+class Results:
+    """Scores along the last axis, in the order of `jury.Score`, of each of `ROWS`.
+
+    `floor` (5,) is what real test digits get, `scores` (row, 5); `brightness` (1 + row,) the mean
+    pixel in [0, 1], of the test digits first; `samples` (row, 10, 28, 28) from one noise.
+    """
+
+    floor: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    brightness: NDArray[np.float32]
+    samples: NDArray[np.uint8]
+
+
+def experiment(context: Context, parameters: Parameters) -> Results:
+    """Sample and judge every row, of the same digits and from the same noise."""
+    folder = context.dataset("mnist")
+    data = load(folder, "train").first(parameters.references).images
+    test = drawn(load(folder, "t10k"), parameters.count, context.stream("test"))
+    judges = [context.networks[name] for name in (parameters.features, parameters.answers)]
+    by_features, by_answers = (
+        classifier(each.weights(each.epochs)).to(context.device) for each in judges
+    )
+    comparison = Comparison(
+        jury(by_features, by_answers, data),
+        test,
+        seeds_of(context.stream("samples"), len(test.labels)),
+        context.stream("references"),
+        context.device,
+    )
+    schedule = linear(parameters.steps)
+    rows = (
+        (parameters.diffusion, Ancestral(schedule), (1.0, parameters.scale)),
+        (parameters.diffusion, Leaking(schedule, end_of(schedule, data)), (1.0, parameters.scale)),
+        (parameters.flow, Integrated(euler, 1), (parameters.scale,)),
+    )
+    cells = [
+        Cell(network.weights(network.epochs), sampler, parameters.steps, scale)
+        for name, sampler, scales in rows
+        for network in [context.networks[name]]
+        for scale in scales
+    ]
+    table = comparison.table(cells, lambda done: context.progress("rows", done, len(cells)))
+    bright = [images.float().mean().item() / 255 for images in (test.images, *table.images)]
+    return Results(
+        comparison.score(test.images),
+        table.scores,
+        np.array(bright, np.float32),
+        table.images[:, :SHOWN].numpy(),
+    )
+
+
+def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
+    yield Number("count", f"{parameters.count:,}")
+    yield Number("steps", f"{parameters.steps}")
+    yield Number("scale", f"{parameters.scale:g}")
+    alpha_bar = linear(parameters.steps).alpha_bar[-1].item()
+    yield Number("signal-last", f"{alpha_bar**0.5:.2f}")
+    scores = np.concatenate([results.floor[None], results.scores])
+    yield from score_numbers(["floor", *ROWS], scores, results.floor)
+    for name, bright in zip(("floor", *ROWS), results.brightness, strict=True):
+        yield Number(f"{name}-brightness", f"{bright:.3f}")
+    scale = f"γ = {parameters.scale:g}"
+    yield Panels(
+        "samples",
+        "The same noise and the same digits asked for in every row. From noise: without guidance, "
+        f"then with {scale}; from the end of noising, the same two; flow matching with {scale}.",
+        "Five rows of ten handwritten digits, the guided ones of thicker strokes.",
+        results.samples,
+        labels=["noise, γ = 1", f"noise, {scale}", "end, γ = 1", f"end, {scale}", f"flow, {scale}"],
+    )
