@@ -38,5 +38,5 @@ def glyph(text: str) -> Image.Image:
     ImageDraw.Draw(canvas).text((10, 10), text, font=font(), embedded_color=True)
     box = canvas.getbbox()
     if box is None:
-        raise AuthorError(f"{font().path!s}: has no {ascii(text)}, expected a newer font")
+        raise AuthorError(f"{font().path!s}: has no {text!a}, expected a newer font")
     return canvas.crop(box)
