@@ -117,5 +117,8 @@ SCHEDULER: dict[str, str | float | bool] = {
     "dynamic_thresholding_ratio": 0.95,
 }
 """What the DDPMSchedulers of both stages say."""
-LARGEST: Sequence[float] = (1.5, 1.0)
-"""How far dynamic thresholding lets x̂_0 reach in stages 1 and 2; 1 is plain clipping."""
+LARGEST: Sequence[float] = (1.0, 1.0)
+"""How far dynamic thresholding lets x̂_0 reach in stages 1 and 2; 1 is plain clipping.
+
+Much of these pictures is white. Divided by 1.5 it is grey, and guidance goes on from there.
+"""

@@ -16,10 +16,13 @@ Style = Callable[[Picture, np.random.Generator], Picture]
 
 
 def photograph(picture: Picture, random: np.random.Generator) -> Picture:
-    """Light that falls off to the corners, from a side; a little contrast."""
+    """Light from a side, and never so little that white turns grey.
+
+    If a photograph's white were darker than paper, guidance would go on from there, to black.
+    """
     y, x = grid(len(picture))
     side = random.uniform(-0.5, 0.5)
-    light = 1.03 - 0.06 * ((x - side) ** 2 + y**2)
+    light = 1.12 - 0.035 * ((x - side) ** 2 + y**2)
     return np.clip(picture * light[..., None], 0, 1)
 
 
