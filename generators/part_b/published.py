@@ -103,7 +103,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         "samples",
         "The same noise and the same digits asked for in every row. From noise: without guidance, "
         f"then with {scale}; from the end of noising, the same two; flow matching with {scale}.",
-        "Five rows of ten handwritten digits, the guided ones of thicker strokes.",
+        "Rows of ten handwritten digits, the same ten in each, a row for each method and scale.",
         results.samples,
         labels=["noise, γ = 1", f"noise, {scale}", "end, γ = 1", f"end, {scale}", f"flow, {scale}"],
     )
