@@ -28,3 +28,9 @@ def write(path: Path, content: bytes) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left in a folder, if it exists; none may be at work there."""
+    for file in folder.glob(".writing-*"):
+        file.unlink()

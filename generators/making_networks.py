@@ -14,7 +14,7 @@ from generators.content import Network
 from generators.datasets import find
 from generators.errors import MissingDataError
 from generators.figure import Progress, Trained
-from generators.files import digest
+from generators.files import digest, sweep
 from generators.keys import network_key
 from generators.networks import Run
 from generators.project import Project
@@ -75,6 +75,7 @@ class Training:
             told(f"{network.name}, {what}", done, total)
 
         dataset = partial(self.dataset, instead=network.data)
+        sweep(folder)
         run = Run(folder, network.seed, self.device, dataset, progress)
         trainer.train(run, trainer.Recipe(**network.recipe))
         run.finish()

@@ -207,6 +207,7 @@ def test_training_killed_and_resumed_ends_in_the_same_weights(small: Small) -> N
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (small.root / "site/trained/record.json").exists()
+    (next(training.iterdir()) / ".writing-1-state.safetensors").write_bytes(b"half of it")
     assert run(small, "trained") == 0
     resumed = next((small.root / ".cache/networks").iterdir())
     interrupted = contents(resumed)
