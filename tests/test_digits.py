@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from generators import datasets
+from generators.digits import training as digit_training
 from generators.digits.data import Digits, load, of_each_class, scaled
 from generators.digits.denoising import Recipe, denoiser, estimate, noised, train
 from generators.digits.linear import wiener
@@ -206,8 +207,11 @@ def test_training_descends_and_is_resumed_where_it_stopped(folder: Path, tmp_pat
         assert path.read_bytes() == (tmp_path / "halved" / path.name).read_bytes(), path.name
 
 
-def test_training_is_what_a_plain_loop_would_do(folder: Path, tmp_path: Path) -> None:
+def test_training_is_what_a_plain_loop_would_do(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The oracle: torch's own Adam on the same batches, without any of our machinery."""
+    monkeypatch.setattr(digit_training, "bfloat16_pays", lambda device: False)
     digits = load(folder, "train")
 
     def loss(network: nn.Module, x: Tensor, _: Tensor, __: torch.Generator) -> Tensor:
