@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,21 +12,26 @@ from accelerate import Accelerator
 from diffusers import IFPipeline, IFSuperResolutionPipeline
 from diffusers.utils import logging
 from oracles import images, schedule
+from PIL import Image
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 from torch.utils.data import Dataset
 from transformers import AutoTokenizer
 
+from generators.diffusion import reading
 from generators.diffusion.loading import open_cascade
 from generators.errors import AuthorError
 from generators.mini_if import examples
+from generators.mini_if import export as mini_if_export
 from generators.mini_if.average import Average
 from generators.mini_if.examples import Example, Examples, tokens_of
-from generators.mini_if.export import export
+from generators.mini_if.export import compiled, export
 from generators.mini_if.loss import HybridLoss
 from generators.mini_if.painter import Painter
-from generators.mini_if.recipe import RECIPES, SCHEDULER, make_encoder, make_unet
+from generators.mini_if.recipe import RECIPES, SCHEDULER, Recipe, make_encoder, make_unet
+from generators.mini_if.report import Report, write_report
 from generators.mini_if.samples import Sampler
+from generators.mini_if.start import begin
 from generators.mini_if.tokens import make_tokenizer
 from generators.mini_if.training import STATE, Limits, Training
 from generators.models import find_model
@@ -56,11 +62,25 @@ def sampler() -> Sampler:
     return Sampler(tokens, tokens[:1], NOISES, 3.0, 2, 8)
 
 
-def train(folder: Path, pictures: int) -> Training:
+@dataclass(frozen=True)
+class Half(Dataset[Example]):
+    """What one of two processes sees of the toy's batches."""
+
+    rank: int
+
+    def __getitem__(self, number: int) -> Example:
+        batch, place = divmod(number, RECIPE.batch // 2)
+        return Toy()[batch * RECIPE.batch + self.rank * RECIPE.batch // 2 + place]
+
+
+def train(
+    folder: Path, pictures: int, apart: int = 1, recipe: Recipe = RECIPE,
+    toy: Dataset[Example] | None = None,
+) -> Training:  # fmt: skip
     """Train in `folder` until so many pictures were seen, from its checkpoint if it has one."""
     folder.mkdir(parents=True, exist_ok=True)
-    training = Training(painter(), RECIPE, folder, Accelerator(cpu=True))
-    training.run(Toy(), HybridLoss(NOISES), Limits(pictures), sampler())
+    training = Training(painter(), recipe, folder, Accelerator(cpu=True), apart)
+    training.run(toy or Toy(), HybridLoss(NOISES), Limits(pictures), sampler())
     return training
 
 
@@ -78,13 +98,13 @@ def test_a_training_that_was_killed_ends_in_the_weights_it_would_have_had(tmp_pa
     assert (tmp_path / "killed" / "samples-00000024.png").is_file()
 
 
-def work(rank: int, folder: str, port: int) -> None:
+def work(rank: int, folder: str, port: int, apart: int = 1) -> None:
     os.environ |= {
         "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2",
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     torch.set_num_threads(1)
-    train(Path(folder), 12)
+    train(Path(folder), 12, apart)
     torch.distributed.destroy_process_group()
 
 
@@ -100,6 +120,20 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
     )
     # AdamW divides a gradient by its own size: where it is nothing but rounding, so is the step.
     assert (one - two).norm() < 0.01 * (one - start).norm()
+
+
+def test_two_processes_apart_end_in_the_mean_of_what_each_has_learnt(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, batch=RECIPE.batch // 2)
+    halves = [
+        train(tmp_path / f"{rank}", 6, recipe=recipe, toy=Half(rank)).painter.state_dict()
+        for rank in range(2)
+    ]
+    port = 20_000 + os.getpid() % 20_000
+    torch.multiprocessing.spawn(work, (str(tmp_path / "apart"), port, 3), nprocs=2)
+    together = torch.load(tmp_path / "apart" / STATE, weights_only=True)["painter"]
+    for name, value in together.items():
+        torch.testing.assert_close(value, (halves[0][name] + halves[1][name]) / 2)
+    assert any(not torch.equal(value, halves[0][name]) for name, value in together.items())
 
 
 def test_a_training_asked_to_stop_keeps_what_it_has(tmp_path: Path) -> None:
@@ -214,6 +248,20 @@ def test_an_example_is_a_function_of_its_number(
     examples.pair.cache_clear()
 
 
+def test_late_noise_is_off_in_colour_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examples, "render", lambda scene, size: np.zeros((size, size, 3), np.uint8))
+    made = Examples(1, 1, make_tokenizer(CAPTIONS), 0.5, NOISES)
+    seen = [made[number] for number in range(300)]
+    late, early = (
+        torch.stack([each.noise for each in seen if kept(each.t)])
+        for kept in (lambda t: t >= examples.FULL, lambda t: t <= examples.FADED)
+    )
+    assert late.mean(dim=(2, 3)).std().item() == pytest.approx(examples.OFFSET, rel=0.3)
+    assert early.mean(dim=(2, 3)).std().item() == pytest.approx(1 / 64, rel=0.3)
+    for noise in (late, early):
+        assert noise.std(dim=(2, 3)).mean().item() == pytest.approx(1, rel=0.02)
+
+
 def test_times_cover_every_batch_evenly() -> None:
     times = torch.stack([examples.time_of(number) for number in range(5000, 5016)])
     gaps = times.sort().values.diff()
@@ -263,14 +311,17 @@ def test_the_pipelines_of_diffusers_load_and_run_both_stages(exported: Path) -> 
     assert large.isfinite().all()
 
 
-def test_our_adapter_loads_the_same_cascade(exported: Path, tmp_path: Path) -> None:
+def test_our_adapter_loads_the_same_cascade(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "bfloat16_pays", lambda device: False)
     cascade = open_cascade(
         find_model(str(exported), tmp_path), torch.device("cpu"), tmp_path / "memory"
     )
     pipeline = IFPipeline.from_pretrained(exported / "stage_1")
     theirs, _ = pipeline.encode_prompt("a photo of a dog")
     (ours,) = cascade.told(["a photo of a dog"]).conditions
-    assert torch.allclose(ours, theirs, atol=1e-3 if ours.dtype != torch.float32 else 1e-6)
+    assert torch.allclose(ours, theirs, atol=1e-6)
     assert (cascade.stage(1).size, cascade.stage(2).size) == (64, 256)
     config = cascade.stage(2).schedule.config
     assert {name: getattr(config, name) for name in SCHEDULER} == SCHEDULER
@@ -290,6 +341,46 @@ def test_what_is_exported_is_the_average_and_is_listed(exported: Path, tmp_path:
     assert not any(str(tmp_path) in file.read_text() for file in exported.rglob("*.json"))
     tokenizer = AutoTokenizer.from_pretrained(exported / "stage_1" / "tokenizer")
     assert tokenizer("a dog").input_ids == make_tokenizer(CAPTIONS)("a dog").input_ids
+
+
+REPORT = Report(
+    np.array([[16, 0.5, 32], [56, 0.25, 64]], np.float32),
+    np.zeros((1, 8, 64, 64, 3), np.uint8), (56,), 0.98, {"32": 16, "64": 40}, (60.0, 30.0), "",
+)  # fmt: skip
+
+
+def test_a_training_goes_on_from_what_was_exported(exported: Path, tmp_path: Path) -> None:
+    write_report(REPORT, exported / "training.safetensors")
+    cache = tmp_path / "again"
+    begin(exported, "stage_1", "tiny", cache)
+    made = Painter(make_encoder(len(make_tokenizer(CAPTIONS))), make_unet(RECIPE, 1))
+    training = Training(made, RECIPE, cache / "stage_1-tiny", Accelerator(cpu=True))
+    assert (training.pictures, training.seconds) == (40, 60)
+    for name, value in IFPipeline.from_pretrained(exported / "stage_1").unet.named_parameters():
+        assert torch.equal(training.average.values[f"unet.{name}"], value), name
+        assert torch.equal(training.average.parameters[f"unet.{name}"], value), name
+    with pytest.raises(AuthorError, match=r"found a training, expected none"):
+        begin(exported, "stage_1", "tiny", cache)
+    with pytest.raises(AuthorError, match=r"nowhere.*not the report of a training"):
+        begin(tmp_path / "nowhere", "stage_2", "tiny", cache)
+
+
+def test_the_report_of_a_training_goes_on_too(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_report(REPORT, exported / "training.safetensors")
+    begin(exported, "stage_1", "tiny", tmp_path / "again")
+    folder = tmp_path / "again" / "stage_1-tiny"
+    (folder / "log.csv").write_text(
+        "pictures,seconds,simple,variance,per_second\n44,70,0.125,0,1\n"
+    )
+    Image.new("RGB", (4 * 64, 3 * 64), "red").save(folder / "samples-00000044.png")
+    monkeypatch.setattr(mini_if_export, "accuracy", lambda judge, count: 0.5)
+    found = compiled("tiny", tmp_path / "again")
+    assert found.losses.tolist() == [[16, 0.5, 32], [56, 0.25, 64], [60, 0.125, 64]]
+    assert found.pictures == (56, 60)
+    assert found.samples[1].reshape(-1, 3).max(axis=0).tolist() == [255, 0, 0]
+    assert (found.seen, found.seconds) == ({"32": 16, "64": 40}, (60, 30))
 
 
 def test_there_is_nothing_to_export_before_training(tmp_path: Path) -> None:

@@ -23,6 +23,11 @@ GOLDEN = (5**0.5 - 1) / 2
 POWERS = (0.5, 0.35, 0.25)
 """Stage 1 learns more at late times, where the text decides what the picture shows: most where a
 picture is small, as averaged pixels are clear until later."""
+OFFSET, FADED, FULL = 0.1, 700, 950
+"""How far the noise of stage 1 may be off in brightness and colour as a whole: by OFFSET at times
+from FULL on, not at all up to FADED. Sampling begins with noise alone, whose mean says "grey"; a
+network that has learnt to read the mean would not draw on white then (Guttenberg 2023, Lin et al.
+2024)."""
 DEEPEST = 400
 """Stage 2 learns on small pictures noised up to this time."""
 
@@ -64,9 +69,12 @@ class Examples(Dataset[Example]):
         is_dropped = torch.rand((), generator=generator).item() < self.dropped
         tokens = tokens_of(self.tokenizer, ["" if is_dropped else scene.caption])[0]
         x, low, level = self.seen(scene, generator)
+        t = time_of(number, POWERS[self.level] if self.stage == 1 else 1.0)
         noise = torch.randn(x.shape, generator=generator) / 2**self.level
-        power = POWERS[self.level] if self.stage == 1 else 1.0
-        return Example(x, noise, time_of(number, power), tokens, low, level)
+        if self.stage == 1:
+            late = ((t - FADED) / (FULL - FADED)).clamp(0, 1)
+            noise += OFFSET * late * torch.randn(3, 1, 1, generator=generator)
+        return Example(x, noise, t, tokens, low, level)
 
     def seen(self, scene: Composition, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         if self.stage == 1:

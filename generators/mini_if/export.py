@@ -34,13 +34,17 @@ from generators.mini_if.recipe import (
     make_encoder,
     make_unet,
 )
-from generators.mini_if.report import REPORT, Report, thinned, write_report
+from generators.mini_if.report import REPORT, Report, read_report, thinned, write_report
+from generators.mini_if.start import BEFORE
 from generators.mini_if.train import CACHE, folder_of, tokenizer_in
 from generators.mini_if.training import LOG, STATE, read_state
 from generators.models import MANIFEST
 
 WEIGHTS = Path(__file__).parent / "weights"
 FILE_SIZE = "15MB"
+NOTHING = Report(
+    np.zeros((0, 3), np.float32), np.zeros((0, 8, SMALL, SMALL, 3), np.uint8), (), 0, {}, (0, 0), ""
+)
 SHEETS = 6
 """How many sheets of samples along the training are kept."""
 ABSENT = {"safety_checker": None, "feature_extractor": None, "watermarker": None}
@@ -151,29 +155,37 @@ def strip_origin(file: Path) -> None:
 
 
 def compiled(recipe: str, cache: Path) -> Report:
-    """Return the report on the trainings in `cache`, which this machine is taken to have run."""
-    losses, sheets, seconds = [], [], 0.0
-    seen: dict[str, int] = {}
+    """Return the report on the trainings in `cache`, which this machine is taken to have run.
+
+    It goes on from that of the cascade they began with, if they did.
+    """
+    first, second = (cache / f"stage_{stage}-{recipe}" for stage in (1, 2))
+    earlier = read_report(first / BEFORE) if (first / BEFORE).exists() else NOTHING
+    losses = earlier.losses.tolist()
+    sheets = list(zip(earlier.pictures, earlier.samples, strict=True))
+    seen, seconds = dict(earlier.seen), 0.0
     for level in (*[each for each, _ in RECIPES[recipe][0].young], 0):
-        before = sum(seen.values())
-        folder, size = folder_of(cache / f"stage_1-{recipe}", level), SMALL // 2**level
+        folder, size = folder_of(first, level), SMALL // 2**level
+        if not (folder / STATE).exists():
+            continue
+        before = sum(count for side, count in seen.items() if int(side) < size)
         for row in (folder / LOG).read_text().splitlines()[1:]:
             pictures, _, loss, *_ = map(float, row.split(","))
             losses.append([before + pictures, loss, size])
         for sheet in sorted(folder.glob("samples-*.png")):
-            sheets.append((before + int(sheet.stem.partition("-")[2]), sheet, size))
+            sheets.append((before + int(sheet.stem.partition("-")[2]), tiles(sheet, size)))
         state = read_state(folder / STATE, torch.device("cpu"))
         seen[str(size)], seconds = state["pictures"], seconds + state["seconds"]
-    kept = [sheets[index] for index in thinned([count for count, *_ in sheets], SHEETS)]
-    path = cache / f"stage_2-{recipe}" / STATE
-    second = float(read_state(path, torch.device("cpu"))["seconds"]) if path.exists() else 0.0
+    kept = [sheets[index] for index in thinned([count for count, _ in sheets], SHEETS)]
+    path = second / STATE
+    of_second = read_state(path, torch.device("cpu"))["seconds"] if path.exists() else None
     return Report(
         np.array(losses, np.float32).reshape(-1, 3),
-        np.stack([tiles(sheet, size) for _, sheet, size in kept]),
-        tuple(count for count, *_ in kept),
+        np.stack([sheet for _, sheet in kept]),
+        tuple(count for count, _ in kept),
         accuracy(load_judge(), 2000) if WEIGHTS_OF_JUDGE.is_file() else 0.0,
         seen,
-        (seconds, second),
+        (seconds, earlier.seconds[1] if of_second is None else float(of_second)),
         describe(torch.device("cpu" if not torch.cuda.is_available() else "cuda")),
     )
 

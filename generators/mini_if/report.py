@@ -20,8 +20,8 @@ class Report(NamedTuple):
     """The log of stage 1: `losses` (L, 3), pictures seen, loss and pixels a side of the pictures.
 
     Row k of `samples` (K, N, h, w, 3) was drawn after `pictures[k]` of them; `seen` has how many of
-    each size there were. `seconds` is how long stages 1 and 2 took on `device`; `judge_accuracy`
-    the share of fresh renderings that the judge names right.
+    each size there were. `seconds` is how long stages 1 and 2 took on `device`, all processes
+    together; `judge_accuracy` the share of fresh renderings that the judge names right.
     """
 
     losses: NDArray[np.float32]

@@ -3,8 +3,9 @@
 Called again, it goes on from its checkpoint in .cache/mini_if/. On a machine without a GPU, two
 processes of one thread each are faster than one of two:
 
-    torchrun --nproc-per-node 2 -m generators.mini_if.train stage_1 --recipe core
+    torchrun --nproc-per-node 2 -m generators.mini_if.train stage_1 --recipe core --apart 8
 
+With --start it goes on from a cascade as exported, the one that is shipped for instance.
 Stage 2 is told its words by stage 1's encoder, as that is whenever its training is started: train
 stage 2 last, or a little more when stage 1 is done.
 """
@@ -23,8 +24,9 @@ from transformers import PreTrainedTokenizerFast
 
 from generators.diffusion.schedule import schedule_of
 from generators.diffusion.scheduler_config import SchedulerConfig
+from generators.digits.training import bfloat16_pays
 from generators.errors import AuthorError
-from generators.machine import cores, prepare
+from generators.machine import choose_device, cores, prepare
 from generators.mini_if.captions import learn_captions
 from generators.mini_if.concepts import CORE, taught
 from generators.mini_if.examples import Examples
@@ -34,6 +36,7 @@ from generators.mini_if.painter import Painter
 from generators.mini_if.recipe import RECIPES, SCHEDULER, Recipe, make_encoder, make_unet
 from generators.mini_if.samples import sampler_of
 from generators.mini_if.scenes import compose
+from generators.mini_if.start import begin
 from generators.mini_if.tokens import make_tokenizer
 from generators.mini_if.training import STATE, Limits, Training, read_state
 
@@ -51,7 +54,7 @@ def main(arguments: list[str]) -> int:
         options.pictures, options.minutes, options.decay_from, options.save, options.sample
     )
     try:
-        train(options.stage, options.recipe, limits, options.cache)
+        train(options.stage, options.recipe, limits, options.cache, options.apart, options.start)
     except AuthorError as error:
         print(error, file=sys.stderr)
         return 1
@@ -77,19 +80,33 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     made.add_argument("--save", type=float, default=5, help="minutes between checkpoints")
     made.add_argument("--sample", type=float, default=6, help="minutes between grids of samples")
+    made.add_argument(
+        "--apart", type=int, default=1,
+        help="updates between means of the weights of several processes; 1: they share gradients",
+    )  # fmt: skip
+    made.add_argument("--start", type=Path, help="an exported cascade to go on from")
     made.add_argument("--cache", type=Path, default=CACHE, help="folder of the trainings")
     return made
 
 
-def train(stage_name: str, recipe_name: str, limits: Limits, cache: Path) -> Training:
-    """Train a stage in its folder of `cache` until a limit, and return it as it is then."""
+def train(
+    stage_name: str, recipe_name: str, limits: Limits, cache: Path,
+    apart: int = 1, start: Path | None = None,
+) -> Training:  # fmt: skip
+    """Train a stage in its folder of `cache` until a limit, and return it as it is then.
+
+    `start` is the cascade to begin with, `apart` is told in `Training`.
+    """
     stage = int(stage_name[-1])
     recipe = RECIPES[recipe_name][stage - 1]
-    has_gpu = torch.cuda.is_available()
-    accelerator = Accelerator(cpu=not has_gpu, mixed_precision="bf16" if has_gpu else "no")
+    device = choose_device("cuda" if torch.cuda.is_available() else "cpu")
+    precision = "bf16" if bfloat16_pays(device) else "no"
+    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
     prepare(max(1, cores() // accelerator.num_processes))
     folder = cache / f"{stage_name}-{recipe_name}"
     with accelerator.main_process_first():
+        if start and accelerator.is_main_process:
+            begin(start, stage_name, recipe_name, cache)
         folder.mkdir(parents=True, exist_ok=True)
         concepts = taught(recipe.teaches)
         # A little more is read than painted: words that the judge knows are no noise to the model.
@@ -110,7 +127,7 @@ def train(stage_name: str, recipe_name: str, limits: Limits, cache: Path) -> Tra
         if stage == 1 and not (place / STATE).exists():
             prepare_level(painter, grown, seen, read)
         place.mkdir(exist_ok=True)
-        training = Training(painter, recipe, place, accelerator)
+        training = Training(painter, recipe, place, accelerator, apart)
         if stage == 2:
             take_encoder(painter, cache / f"stage_1-{recipe_name}" / STATE)
         sampler = sampler_of(stage, tokenizer, schedule)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.local_sgd import LocalSGD
 from accelerate.utils import broadcast
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -70,12 +71,18 @@ class Alarm:
 
 @dataclass
 class Training:
-    """Everything that changes while a stage learns, and the folder that it is kept in."""
+    """Everything that changes while a stage learns, and the folder that it is kept in.
+
+    Several processes share every gradient, or, where `apart` is above 1, learn apart for so many
+    updates and then take the mean of their weights (local SGD, Stich 2019). `seconds` counts those
+    of all processes.
+    """
 
     painter: Painter
     recipe: Recipe
     folder: Path
     accelerator: Accelerator
+    apart: int = 1
     pictures: int = 0
     seconds: float = 0.0
     asked_to_stop: bool = False
@@ -110,17 +117,21 @@ class Training:
         loss = loss.to(self.accelerator.device)
         alarms = [Alarm(each) for each in (limits.minutes, limits.save, limits.sample, limits.log)]
         batches = self.batches(examples)
-        while self.pictures < limits.pictures:
-            self.update(network, loss, next(batches), limits)
-            ends, saves, samples, logs = self.agreed([each.rings() for each in alarms])
-            if logs:
-                self.log(alarms[3].seconds)
-            if samples:
-                self.sample(sampler)
-            if ends or saves:
-                self.checkpoint()
-            if ends:
-                return
+        with LocalSGD(self.accelerator, network, self.apart, enabled=self.apart > 1) as together:
+            while self.pictures < limits.pictures:
+                began = time.monotonic()
+                self.update(network, loss, next(batches), limits)
+                together.step()
+                self.seconds += self.accelerator.num_processes * (time.monotonic() - began)
+                ends, saves, samples, logs = self.agreed([each.rings() for each in alarms])
+                if logs:
+                    self.log(alarms[3].seconds)
+                if samples:
+                    self.sample(sampler)
+                if ends or saves:
+                    self.checkpoint()
+                if ends:
+                    return
         self.sample(sampler)
         self.checkpoint()
 
@@ -156,7 +167,6 @@ class Training:
         self, network: nn.Module, loss: HybridLoss, example: Example, limits: Limits
     ) -> None:
         """Take one step of AdamW with a clipped gradient, and the average along."""
-        began = time.monotonic()
         share = limits.share(self.pictures) * min(1, (self.updates + 1) / self.recipe.warm_up)
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.rate * share * group["share"]
@@ -170,7 +180,6 @@ class Training:
         self.pictures += self.recipe.batch
         self.average.update(self.updates)
         self.sums.append(torch.stack([simple.detach(), variance.detach()]))
-        self.seconds += time.monotonic() - began
 
     def log(self, seconds: float) -> None:
         """Add a line to the log: the mean losses since the last one, and the speed."""
@@ -211,7 +220,7 @@ class Training:
         self.accelerator.wait_for_everyone()
 
     def restore(self) -> None:
-        """Go on from the checkpoint in the folder, if there is one.
+        """Go on from the checkpoint in the folder, if there is one, be it of weights alone.
 
         Raises: AuthorError naming it when it is of other networks.
         """
@@ -226,7 +235,8 @@ class Training:
         except (RuntimeError, KeyError):
             expected = "those of this recipe; delete it to begin anew"
             raise AuthorError(f"{path}: found other networks, expected {expected}") from None
-        self.optimizer.load_state_dict(state["optimizer"])
+        if "optimizer" in state:
+            self.optimizer.load_state_dict(state["optimizer"])
         self.pictures, self.seconds = state["pictures"], state["seconds"]
 
 
