@@ -53,6 +53,7 @@ from generators.part_a import (
     views,
 )
 from generators.part_a.descents import times_of
+from generators.part_a.showing import Pixels
 from generators.results import pack, unpack
 
 ROOT = Path(__file__).parent.parent
@@ -514,12 +515,25 @@ def test_the_step_counts_are_those_of_their_columns(context: Context, tmp_path: 
     parameters = setup.Parameters(first=(2, 2, 3), second=(1, 2, 2), compared=(2, 4))
     results = setup.experiment(context, parameters)
     cascade = context.cascade()
-    generators = generators_of(context.stream("samples"), 3)
-    steps = denoise(
-        cascade.noise(generators), cascade.guided(parameters.prompts, 7.0), cascade.stage(1).schedule,
-        counted(1000, 4), generators=generators,
-    )  # fmt: skip
-    assert np.array_equal(results.small[1], to_bytes(last(steps).x_t))
+
+    def small(noise: int) -> Pixels:
+        generators = generators_of(context.stream("samples"), 3, noise)
+        steps = denoise(
+            cascade.noise(generators), cascade.guided(parameters.prompts, 7.0),
+            cascade.stage(1).schedule, counted(1000, 4), generators=generators,
+        )  # fmt: skip
+        return to_bytes(last(steps).x_t)
+
+    class Last:
+        def similarities(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
+            return torch.arange(len(images))[:, None].expand(-1, len(prompts)).float()
+
+    assert np.array_equal(results.small[1], small(0))
+    judged = setup.experiment(replace(context, judge=Last), replace(parameters, candidates=3))
+    assert np.array_equal(judged.small[1], small(2))
+    assert (
+        "of 3 noises that the judge" in drawn(setup, judged, parameters, tmp_path)["grid"].caption
+    )
     shown = drawn(setup, results, parameters, tmp_path)
     assert shown["grid"].columns == ["2 + 1", "2 + 2", "3 + 2"]
     assert np.array_equal(shown["grid"].rows[1][2], results.large[2, 1])

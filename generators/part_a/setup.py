@@ -1,7 +1,7 @@
 """A0: the cascade itself, and what the number of steps in either stage changes."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from generators.diffusion.pictures import to_bytes
-from generators.diffusion.sampling import generators_of
+from generators.diffusion.sampling import Generators, generators_of
 from generators.diffusion.schedule import counted
 from generators.figure import Context, Number, Output, Panels
 from generators.parameters import Range
@@ -30,6 +30,7 @@ class Parameters:
     first: Annotated[tuple[int, ...], Range(1, 1000)] = (20, 20, 64)
     second: Annotated[tuple[int, ...], Range(1, 1000)] = (20, 64, 64)
     compared: Annotated[tuple[int, ...], Range(1, 1000)] = (20, 200)
+    candidates: Annotated[int, Range(1, 16)] = 1
     scale: Annotated[float, Range(0, 100)] = 7.0
     upsampling_scale: Annotated[float, Range(0, 100)] = 1.0
 
@@ -39,7 +40,8 @@ class Results:
     """Pictures small (count, prompt, h, w, 3) and large (setting, prompt, H, W, 3), and seconds.
 
     `small` follows Parameters.compared. `changes` (setting - 1, 2) between a setting and the next,
-    of pixels and at large, on a scale where black to white is 1.
+    of pixels and at large, on a scale where black to white is 1. Each prompt has the best of
+    `tried` noises.
     """
 
     small: Pixels
@@ -47,19 +49,25 @@ class Results:
     seconds_small: tuple[float, ...]
     seconds_large: tuple[float, ...]
     changes: NDArray[np.float64]
+    tried: int
     seed: int
 
 
 def experiment(context: Context, parameters: Parameters) -> Results:
-    """Make the prompts at every setting of both stages from the same seeds, and time it."""
+    """Make the prompts at every setting of both stages from the same seeds, and time it.
+
+    Where there is a judge, it chooses each prompt's seed by what the first setting makes of it.
+    """
     check_as_many(context, {"first": len(parameters.first), "second": len(parameters.second)})
     cascade, prompts = context.cascade(), parameters.prompts
     estimate = cascade.guided(prompts, parameters.scale)
     steps = len(cascade.stage(1).schedule.alpha_bar)
+    tried = parameters.candidates if context.judge() else 1
+    noises = best_noises(context, parameters, tried)
     small: dict[int, Tensor] = {}
     took: dict[int, float] = {}
     for count in sorted({*parameters.first, *parameters.compared}):
-        generators = generators_of(context.stream("samples"), len(prompts))
+        generators = [each[n] for n, each in enumerate(starts(context, prompts, noises))]
         began = time.perf_counter()
         small[count] = sample(
             context, estimate, generators, counted(steps, count), f"{count} steps of stage 1"
@@ -87,8 +95,31 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         tuple(round(took[count], 1) for count in (*parameters.compared, *parameters.first)),
         tuple(round(each, 1) for each in seconds),
         np.array([change(a, b) for a, b in pairwise(large)]),
+        tried,
         context.seed,
     )
+
+
+def best_noises(context: Context, parameters: Parameters, tried: int) -> list[int]:
+    """Return which of so many noises the judge likes best for each prompt."""
+    cascade, prompts, judge = context.cascade(), parameters.prompts, context.judge()
+    if judge is None or tried == 1:
+        return [0] * len(prompts)
+    every = starts(context, prompts, range(tried))
+    generators = [each for candidate in every for each in candidate]
+    estimate = cascade.guided(prompts * tried, parameters.scale)
+    times = counted(len(cascade.stage(1).schedule.alpha_bar), parameters.first[0])
+    images = sample(context, estimate, generators, times, f"{tried} noises")
+    return [
+        int(judge.similarities(images[number :: len(prompts)], [prompt]).argmax())
+        for number, prompt in enumerate(prompts)
+    ]
+
+
+def starts(context: Context, prompts: Sequence[str], noises: Iterable[int]) -> list[Generators]:
+    """Return fresh generators for all prompts, once for each of the noises."""
+    seed = context.stream("samples")
+    return [generators_of(seed, len(prompts), noise) for noise in noises]
 
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
@@ -104,6 +135,8 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         for (first, second), (a, b) in zip(settings, seconds, strict=True)
     )
     guidance = rf"guidance $\gamma = {parameters.scale:g}$ in stage 1, seed {results.seed}"
+    if results.tried > 1:
+        guidance += f", each prompt with that of {results.tried} noises that the judge likes best"
     yield Panels(
         "grid",
         f"The same prompts and the same noise; columns say the updates in stage 1 and in stage 2. "
