@@ -43,6 +43,11 @@ class Drawing:
         high, low = (Image.new("RGBA", ramp.size, colour) for colour in (top, bottom))
         self.image.paste(Image.composite(low, high, ramp), (0, 0))
 
+    def pale(self, share: float) -> None:
+        """Move all colours towards white, at a share of 1 all the way."""
+        white = Image.new("RGBA", self.image.size, "white")
+        self.image.paste(Image.blend(self.image, white, share))
+
     def place(self, sprite: Image.Image, x: float, y: float, height: float) -> None:
         """Put a sprite with its foot at (x, y), as tall as a part of the side."""
         tall = max(1, round(height * self.size))
