@@ -29,7 +29,8 @@ MANNERS = tuple(STYLES)[1:]
 @dataclass(frozen=True)
 class Parameters:
     samples: Annotated[int, Range(1, 64)] = 2
-    unseen: Annotated[int, Range(1, 400)] = 40
+    every: Annotated[int, Range(1, 100)] = 2
+    unseen: Annotated[int, Range(1, 400)] = 60
     scale: Annotated[float, Range(0, 100)] = 7.0
     stride: Annotated[int, Range(1, 499)] = 40
     batch: Annotated[int, Range(1, 256)] = 31
@@ -40,10 +41,10 @@ class Results:
     """What a cascade drew, what the judge named it, and the log of the embedded one's training.
 
     `pictures` (C, h, w, 3) is the first sample of each concept; `named` (samples · C,) counts its
-    place in the judge's order of all concepts from 0. `styled` (M, 8, h, w, 3) are the first
-    concepts in the other `MANNERS`, `styled_named` (M, C) the places of all; `unseen_named` those
-    of combinations that training left out, of which `unseen` (N, h, w, 3) are the first. `along`
-    (K, N, h, w, 3) are samples after `along_pictures` pictures of training.
+    place in the judge's order of all concepts from 0. `styled_named` (M, S) are the places of every
+    n-th concept in the other `MANNERS`, `styled` (M, 8, h, w, 3) the first of those; `unseen_named`
+    the places of combinations that training left out, `unseen` (N, h, w, 3) the first of them.
+    `along` (K, N, h, w, 3) are samples after `along_pictures` pictures of training.
     """
 
     pictures: Pixels
@@ -76,9 +77,10 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     names = list(TAUGHT) * parameters.samples
     prompts = [f"a photo of {phrases(name)[0]}" for name in names]
     images, updates = drawn(context, parameters, prompts, "concepts")
-    in_style = [f"{STYLES[each][1][0]} {phrases(name)[0]}" for each in MANNERS for name in TAUGHT]
+    some = TAUGHT[:: parameters.every]
+    in_style = [f"{STYLES[each][1][0]} {phrases(name)[0]}" for each in MANNERS for name in some]
     styled, _ = drawn(context, parameters, in_style, "styles")
-    shape = (len(MANNERS), len(TAUGHT))
+    shape = (len(MANNERS), len(some))
     combinations = left_out()[: parameters.unseen]
     unseen_prompts = [prompt_of(*each) for each in combinations]
     unseen, _ = drawn(context, parameters, unseen_prompts, "unseen")
@@ -87,7 +89,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         to_bytes(images[: len(TAUGHT)]),
         places(judge, images, names),
         to_bytes(styled).reshape(*shape, *styled.shape[2:], 3)[:, :ROW],
-        np.array(places(judge, styled, TAUGHT * len(MANNERS))).reshape(shape),
+        np.array(places(judge, styled, some * len(MANNERS))).reshape(shape),
         to_bytes(unseen[: 2 * ROW]),
         tuple(unseen_prompts),
         places(judge, unseen, [concept for _, concept, _ in combinations]),
@@ -133,8 +135,9 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     )
     yield Panels(
         "styles",
-        f"The first {ROW} of them in other manners, first samples again; {made}.",
-        f"Rows of small pictures, each of {', '.join(TAUGHT[:ROW])}: {'; '.join(MANNERS)}.",
+        f"Some of them in other manners, first samples again; {made}.",
+        f"Rows of small pictures, each of {', '.join(TAUGHT[:: parameters.every][:ROW])}: "
+        f"{'; '.join(MANNERS)}.",
         results.styled,
         labels=MANNERS,
     )
@@ -162,7 +165,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         results.along,
         labels=[f"{count:,}" for count in results.along_pictures],
     )
-    yield from numbers(results)
+    yield from numbers(results, parameters)
 
 
 def curves(results: Results) -> list[Series]:
@@ -178,7 +181,7 @@ def curves(results: Results) -> list[Series]:
     ]
 
 
-def numbers(results: Results) -> Iterator[Number]:
+def numbers(results: Results, parameters: Parameters) -> Iterator[Number]:
     """Yield what the text quotes."""
     yield Number("cascade", results.drawn_by)
     yield Number("concepts", str(len(TAUGHT)))
@@ -186,7 +189,8 @@ def numbers(results: Results) -> Iterator[Number]:
     yield Number("accuracy", share(results.named, 0))
     yield Number("among-five", share(results.named, 4))
     yield Number("samples", str(len(results.named)))
-    photographs = results.named[: len(TAUGHT)]
+    photographs = results.named[: len(TAUGHT) : parameters.every]
+    yield Number("in-manners", str(results.styled_named.shape[1]))
     for style, named in zip(STYLES, (photographs, *results.styled_named.tolist()), strict=True):
         yield Number(f"{style.replace(' ', '-')}-accuracy", share(named, 0))
         yield Number(f"{style.replace(' ', '-')}-among-five", share(named, 4))
