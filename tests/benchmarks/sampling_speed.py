@@ -13,15 +13,19 @@ network: image by image, view by view, start by start.
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from diffusers import DDPMScheduler, IFImg2ImgPipeline, IFPipeline, UNet2DConditionModel
 from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from generators.diffusion.batching import Told
 from generators.diffusion.estimators import anagram, guided
