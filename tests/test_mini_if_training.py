@@ -359,10 +359,11 @@ def test_a_training_goes_on_from_what_was_exported(exported: Path, tmp_path: Pat
     for name, value in IFPipeline.from_pretrained(exported / "stage_1").unet.named_parameters():
         assert torch.equal(training.average.values[f"unet.{name}"], value), name
         assert torch.equal(training.average.parameters[f"unet.{name}"], value), name
+    begin(exported, "stage_2", "tiny", cache)
     with pytest.raises(AuthorError, match=r"found a training, expected none"):
         begin(exported, "stage_1", "tiny", cache)
     with pytest.raises(AuthorError, match=r"nowhere.*not the report of a training"):
-        begin(tmp_path / "nowhere", "stage_2", "tiny", cache)
+        begin(tmp_path / "nowhere", "stage_1", "tiny", tmp_path / "other")
 
 
 def test_the_report_of_a_training_goes_on_too(

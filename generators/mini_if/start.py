@@ -32,7 +32,8 @@ def begin(exported: Path, stage_name: str, recipe: str, cache: Path) -> None:
     try:
         encoder = T5EncoderModel.from_pretrained(exported / "stage_1" / "text_encoder")
         unet = UNet2DConditionModel.from_pretrained(exported / stage_name / "unet")
-        shutil.copytree(exported / "stage_1" / "tokenizer", cache / f"stage_1-{recipe}/tokenizer")
+        tokenizer = cache / f"stage_1-{recipe}" / "tokenizer"
+        shutil.copytree(exported / "stage_1" / "tokenizer", tokenizer, dirs_exist_ok=True)
     except OSError as error:
         raise AuthorError(f"{exported}: not an exported cascade ({error})") from None
     painter = Painter(encoder, unet).to(torch.float32)
