@@ -131,7 +131,6 @@ OBJECTS: dict[str, Concept] = {
        for phrase, emoji in MORE.items()},
 }  # fmt: skip
 
-
 CORE = (*VIEWS, *OBJECTS)
 TAUGHT = CORE[: -len(MORE)]
 """What the cascade learns: few enough for some hours of two CPU cores. The judge knows all."""

@@ -11,6 +11,7 @@ from transformers import T5EncoderModel
 from generators import files
 from generators.errors import AuthorError
 from generators.mini_if.painter import Painter
+from generators.mini_if.recipe import SMALL
 from generators.mini_if.report import REPORT, read_report
 from generators.mini_if.training import STATE
 
@@ -43,7 +44,7 @@ def begin(exported: Path, stage_name: str, recipe: str, cache: Path) -> None:
     state = {
         "painter": painter.state_dict(),
         "average": {name: each for name, each in painter.named_parameters() if each.requires_grad},
-        "pictures": list(report.seen.values())[-1] if stage == 1 else 0,
+        "pictures": report.seen[str(SMALL)] if stage == 1 else 0,
         "seconds": report.seconds[stage - 1],
     }
     torch.save(state, content)

@@ -99,9 +99,7 @@ def train(
     """
     stage = int(stage_name[-1])
     recipe = RECIPES[recipe_name][stage - 1]
-    device = choose_device("cuda" if torch.cuda.is_available() else "cpu")
-    precision = "bf16" if bfloat16_pays(device) else "no"
-    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
+    accelerator = make_accelerator()
     prepare(max(1, cores() // accelerator.num_processes))
     folder = cache / f"{stage_name}-{recipe_name}"
     with accelerator.main_process_first():
@@ -139,6 +137,13 @@ def train(
         grown = painter
     torch.random.set_rng_state(state)
     return training
+
+
+def make_accelerator() -> Accelerator:
+    """Return the accelerator of a GPU if there is one, in bfloat16 where that is fast."""
+    device = choose_device("cuda" if torch.cuda.is_available() else "cpu")
+    precision = "bf16" if bfloat16_pays(device) else "no"
+    return Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
 
 
 def phases(recipe: Recipe, stage: int, folder: Path, limits: Limits) -> list[tuple[int, Limits]]:
