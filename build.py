@@ -10,11 +10,13 @@ import sys
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 
 from generators.errors import AuthorError, MissingDataError, nearest
 from generators.files import digest, write
 from generators.keys import network_key
+from generators.processes import count
 from generators.project import Project, Status, open_project, status
 from generators.publishing import pages_are_fresh, publish_pages
 from generators.reporting import Outcome, progress_shown, table
@@ -59,6 +61,18 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Run one build; return 0 if all is well, 1 if something failed or is stale, 2 if misused."""
     started = time.monotonic()
     chosen = options(arguments)
+    if count() == 1:
+        return build(chosen, root, started)
+    from generators.helping import in_company
+
+    def opened() -> Project:
+        return open_project(root, None, chosen.draft, chosen.model)
+
+    return in_company(partial(build, chosen, root, started), opened, chosen.device, chosen.threads)
+
+
+def build(chosen: argparse.Namespace, root: Path, started: float) -> int:
+    """Do what was chosen in this process; return the exit status."""
     for output in (sys.stdout, sys.stderr):
         if isinstance(output, io.TextIOWrapper):
             output.reconfigure(errors="backslashreplace")
@@ -148,11 +162,11 @@ def make(project: Project, stale: list[Status], chosen: argparse.Namespace) -> d
     """Make sections one after the other; one that fails keeps its figures and stops nobody."""
     if not stale:
         return {}
-    from generators.machine import cores
+    from generators.machine import own_cores
     from generators.making import Maker
 
     try:
-        maker = Maker(project, chosen.device, chosen.threads or cores())
+        maker = Maker(project, chosen.device, chosen.threads or own_cores())
     except ValueError as error:
         raise AuthorError(str(error)) from None
     outcomes: dict[str, Outcome] = {}

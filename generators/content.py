@@ -8,10 +8,13 @@ from generators.code import Code, Field
 from generators.datasets import DATASETS
 from generators.errors import AuthorError, nearest
 from generators.models import Model, find_model
-from generators.parameters import Value, checked
+from generators.parameters import Value, checked, fitting
 from generators.tables import parsed, refuse_unknown, split, tables, text_of, typed
 
 PART = re.compile(r"[a-z0-9-]+")
+SITE_KEYS = {
+    "title", "author", "description", "address", "seed", "data", "parts", "models", "networks",
+}  # fmt: skip
 KEYS = {"title", "part", "number", "generator", "data", "networks", "seed", "parameters", "draft"}
 NAME = re.compile(r"[a-z][0-9]*-([a-z0-9-]+)\.md")
 
@@ -30,12 +33,17 @@ class Network(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One page of the write-up."""
+    """One page of the write-up.
+
+    `suited` are parameters that suit its model: of every section that has one of that name and
+    does not set it itself.
+    """
 
     name: str
     title: str
     text: str
     model: Model | None
+    suited: dict[str, object]
 
 
 class Section(NamedTuple):
@@ -89,11 +97,11 @@ def read(root: Path, code: Code, draft: bool = False, model: str | None = None) 
     content = root / "content"
     path = content / "site.toml"
     table = parsed(path, text_of(path))
-    known = {"title", "author", "description", "address", "seed", "data", "parts", "networks"}
-    refuse_unknown(table, known, path)
+    refuse_unknown(table, SITE_KEYS, path)
     seed = typed(table, "seed", int, path)
+    suited = tables(table, "models", path)
     parts = {
-        name: part_of(name, entry, root, model)
+        name: part_of(name, entry, root, model, suited)
         for name, entry in tables(table, "parts", path).items()
     }
     datasets = typed(table, "data", dict, path, {})
@@ -111,6 +119,9 @@ def read(root: Path, code: Code, draft: bool = False, model: str | None = None) 
         section(file, code, networks, parts, draft, seed) for file in sorted(content.glob("*.md"))
     ]
     refuse_twins(sections)
+    declared = {each for one in sections if one.model for each in one.parameters}
+    for given in suited.values():
+        refuse_unknown(given, declared, path)
     return Site(
         typed(table, "title", str, path),
         typed(table, "author", str, path, ""),
@@ -122,13 +133,23 @@ def read(root: Path, code: Code, draft: bool = False, model: str | None = None) 
     )
 
 
-def part_of(name: str, entry: dict[str, object], root: Path, model: str | None) -> Part:
+def part_of(
+    name: str,
+    entry: dict[str, object],
+    root: Path,
+    model: str | None,
+    suited: dict[str, dict[str, object]],
+) -> Part:
     path = root / "content" / "site.toml"
     named = typed(entry, "model", str, path, "")
     judge = typed(entry, "judge", str, path, "")
-    cascade = find_model(model or named, root, judge) if named else None
+    chosen = (model or named) if named else ""
     return Part(
-        name, typed(entry, "title", str, path), typed(entry, "text", str, path, ""), cascade
+        name,
+        typed(entry, "title", str, path),
+        typed(entry, "text", str, path, ""),
+        find_model(chosen, root, judge) if chosen else None,
+        suited.get(chosen, {}),
     )
 
 
@@ -185,8 +206,8 @@ def section(
     generator = f"generators.{typed(table, 'generator', str, path)}"
     for function in ("experiment", "figures"):
         code.definition(generator, function)
-    given = typed(table, "parameters", dict, path, {})
     fields = fields_of(code, generator.removeprefix("generators."), "Parameters")
+    given = suiting(parts[part], fields, path.parent) | typed(table, "parameters", dict, path, {})
     quick = checked(given | typed(table, "draft", dict, path, {}), fields, where, path.parent)
     parameters = quick if draft else checked(given, fields, where, path.parent)
     return Section(
@@ -204,6 +225,16 @@ def section(
         parts[part].model,
         dataset_in(table, where),
     )
+
+
+def suiting(part: Part, fields: list[Field], content: Path) -> dict[str, object]:
+    """Return those of a section's parameters that the model of its part wants to be other."""
+    where = "content/site.toml, models"
+    return {
+        field.name: fitting(part.suited[field.name], field, f"{where}: {field.name}", content)
+        for field in fields
+        if field.name in part.suited
+    }
 
 
 def networks_in(

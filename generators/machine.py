@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from generators import processes
+
 
 def choose_device(name: str | None) -> torch.device:
     """Return the device called `name`, or the best one there is.
@@ -50,8 +52,18 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def own_cores() -> int:
+    """Return how many cores are there for each of the processes started together here."""
+    return max(1, cores() // processes.here())
+
+
 def describe(device: torch.device) -> str:
-    """Name the hardware of `device` in words: "NVIDIA H200", "AMD EPYC, 2 threads"."""
+    """Name the hardware in words: "NVIDIA H200", "2 × AMD EPYC, 1 thread" for two processes."""
+    times = f"{processes.count()} × " if processes.count() > 1 else ""
+    return times + describe_one(device)
+
+
+def describe_one(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type == "mps":

@@ -3,7 +3,7 @@
 import importlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from generators import machine
 from generators.content import Network, Section
+from generators.crew import EXPERIMENT, called, join, sent
 from generators.drawing import draw, outputs_of
 from generators.figure import (
     Context,
     Number,
     Output,
     Progress,
+    Trained,
     no_cascade,
     no_judge,
 )
@@ -65,9 +67,10 @@ class Maker:
 
     def __init__(self, project: Project, device: str | None, threads: int):
         self.project = project
-        self.device = machine.choose_device(device)
+        self.device = join(machine.choose_device(device))
         self.training = Training(project, self.device)
         self.cascades: dict[str, Cascade] = {}
+        self.embeddings = project.root / ".cache" / "embeddings"
         machine.prepare(threads)
 
     def make(self, status: Status, progress: Progress, force: bool = False) -> Record:
@@ -156,19 +159,11 @@ class Maker:
             each.name: self.training.train(each, force and each.name in owned, asked, self.progress)
             for each in section.networks
         }
-        context = Context(
-            section.name,
-            section.seed,
-            self.device,
-            self.project.content,
-            given.dataset,
-            {name: self.training.trained(record) for name, record in records.items()},
-            self.progress,
-            partial(self.cascade, section.model) if section.model else no_cascade,
-            partial(self.judge, section.model) if section.model else no_judge,
-        )
+        networks = {name: self.training.trained(record) for name, record in records.items()}
+        context = self.context(section, networks, sent(given.dataset, self.project.cache))
         started = time.monotonic()
-        results = module.experiment(context, parameters)
+        with called(EXPERIMENT, lambda: (section.name, self.training.sent_along(records))):
+            results = module.experiment(context, parameters)
         made = provenance(self.device, self.project.root, time.monotonic() - started)
         if section.model:
             made["model"] = section.model.credit
@@ -178,6 +173,21 @@ class Maker:
         folder = self.results_folder(status)
         self.keep(folder, pack(results), status.experiment.digest, made, records)
         return folder, status
+
+    def context(
+        self, section: Section, networks: dict[str, Trained], dataset: Callable[[str], Path]
+    ) -> Context:
+        return Context(
+            section.name,
+            section.seed,
+            self.device,
+            self.project.content,
+            dataset,
+            networks,
+            self.progress,
+            partial(self.cascade, section.model) if section.model else no_cascade,
+            partial(self.judge, section.model) if section.model else no_judge,
+        )
 
     def draw(
         self, outputs: Iterable[Output], status: Status
@@ -215,9 +225,7 @@ class Maker:
 
         place = ",".join((*model.stages, model.embeddings))
         if place not in self.cascades:
-            self.cascades[place] = open_cascade(
-                model, self.device, self.project.root / ".cache" / "embeddings"
-            )
+            self.cascades[place] = open_cascade(model, self.device, self.embeddings)
         return self.cascades[place]
 
     def judge(self, model: Model) -> "Judge | None":

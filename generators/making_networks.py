@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from filelock import FileLock
 
 from generators.content import Network
+from generators.crew import TRAINING, Files, called, contents, lay_down, sent
 from generators.datasets import find
 from generators.errors import MissingDataError
 from generators.figure import Progress, Trained
@@ -19,6 +20,7 @@ from generators.keys import network_key
 from generators.networks import Run
 from generators.project import Project
 from generators.provenance import provenance
+from generators.reporting import ignore
 from generators.shipped import is_shipped, lacks, restore, shipped_file
 from generators.stand_in import NAME, stand_in
 from generators.store import RECORD, NetworkRecord, read_sealed, write_sealed
@@ -74,10 +76,11 @@ class Training:
         def progress(what: str, done: int, total: int) -> None:
             told(f"{network.name}, {what}", done, total)
 
-        dataset = partial(self.dataset, instead=network.data)
+        dataset = sent(partial(self.dataset, instead=network.data), self.project.cache)
         sweep(folder)
         run = Run(folder, network.seed, self.device, dataset, progress)
-        trainer.train(run, trainer.Recipe(**network.recipe))
+        with called(TRAINING, lambda: (network, key, contents(folder))):
+            trainer.train(run, trainer.Recipe(**network.recipe))
         run.finish()
         skipped = (RECORD, run.state.name)
         names = sorted(path.name for path in folder.iterdir() if path.name not in skipped)
@@ -91,6 +94,17 @@ class Training:
         }
         write_sealed(folder, record)
         run.state.unlink()
+
+    def help_to_train(self, network: Network, key: str, files: Files) -> None:
+        """Train along with the first process, from the checkpoint in the files that it sent."""
+        self.fit(network, lay_down(files, self.project.cache / "training" / key), key, ignore)
+
+    def sent_along(self, records: dict[str, NetworkRecord]) -> dict[str, tuple[int, Files]]:
+        """Return trained networks as the first process sends them: their epochs and their files."""
+        return {
+            name: (record["epochs"], contents(self.folder(record["key"])))
+            for name, record in records.items()
+        }
 
     def folder(self, key: str) -> Path:
         return self.project.cache / "networks" / key

@@ -10,6 +10,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from generators import files
+from generators.dividing import divides, tie
 from generators.errors import AuthorError
 from generators.figure import LOSSES, Progress, epoch_file
 from generators.weights import load_weights, read_tensors
@@ -37,8 +38,11 @@ class Run:
     def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> list[Tensor]:
         """Load the last checkpoint, if there is one, and return its losses, a tensor per epoch.
 
+        Where several processes train the network, from here on they do it as one would.
         Raises: AuthorError naming the checkpoint when it is damaged or another network's.
         """
+        if divides():
+            tie(network, optimizer)
         if not self.state.exists():
             return []
         try:

@@ -11,6 +11,7 @@ import build
 from generators.errors import AuthorError
 from generators.mini_if.judge import Judge, save_judge
 from generators.models import JUDGE, find_model
+from generators.project import open_project
 
 QUICK = ["--device", "cpu", "--threads", "1"]
 
@@ -160,3 +161,45 @@ def test_names_that_mean_nothing_are_refused(name: str, message: str, tmp_path: 
 
 def test_a_folder_is_shown_without_where_it_lies(tmp_path: Path) -> None:
     assert find_model(f"{tmp_path},a/one", tmp_path).credit == f"{tmp_path.name}, a/one"
+
+
+@pytest.fixture
+def suited(told: Small) -> Small:
+    """Its section has a scale of 7, and one of 2 on the cascade called `model`."""
+    told.edit("generators/tiny/told.py", "prompt: str", "scale: float = 7.0\n    prompt: str")
+    told.edit("content/site.toml", "[networks", "[models.model]\nscale = 2\n[networks")
+    return told
+
+
+def scale_of(project: Small, model: str | None = None, draft: bool = False) -> object:
+    sections = open_project(project.root, None, draft, model).site.sections
+    return next(each for each in sections if each.name == "told").parameters["scale"]
+
+
+def test_a_model_may_suit_other_parameters(suited: Small) -> None:
+    assert scale_of(suited) == 2.0
+    small_cascade(suited.root / "other", 16)
+    assert scale_of(suited, "other") == 7.0
+    assert scale_of(suited, "model") == 2.0
+
+
+def test_what_a_section_says_itself_stands_above_its_model(suited: Small) -> None:
+    head = 'generator = "tiny.told"\n'
+    suited.edit("content/a1-told.md", head, f"{head}[parameters]\nscale = 3\n[draft]\nscale = 4\n")
+    assert scale_of(suited) == 3.0
+    assert scale_of(suited, draft=True) == 4.0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("skale = 2", "content/site.toml: unknown key 'skale', did you mean 'scale'?"),
+        ("scale = 'big'", "content/site.toml, models: scale = 'big', expected float"),
+    ],
+)
+def test_what_no_section_takes_is_refused_for_a_model(
+    suited: Small, given: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suited.edit("content/site.toml", "scale = 2", given)
+    assert build.main(["--list"], suited.root) == 2
+    assert said in capsys.readouterr().err

@@ -10,6 +10,7 @@ Sizes are read from the configs. Stage 1 is told (text,), stage 2 (text, *enlarg
 import math
 import sys
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from torch.nn.functional import interpolate
 
 from generators.diffusion.sampling import Generators, Noise, unit_noise
 from generators.diffusion.schedule import Schedule
+from generators.dividing import spread
 from generators.errors import AuthorError
 
 
@@ -40,13 +42,17 @@ class Stage:
 
         Raises: AuthorError when memory is too short for a single image.
         """
+        output = spread(partial(self.in_parts, t), x_t, *conditions)
+        return noise_of(output.to(x_t), x_t, t, self.schedule)
+
+    def in_parts(self, t: int, x_t: Tensor, *conditions: Tensor) -> Tensor:
+        """Return the network's output (N, 3 or 6, H, W), asked for as much as memory allows."""
         while True:
             parts = [each.split(self.most) for each in (x_t, *conditions)]
             try:
-                output = torch.cat(
+                return torch.cat(
                     [self.forward(x, t, *told) for x, *told in zip(*parts, strict=True)]
                 )
-                return noise_of(output.to(x_t), x_t, t, self.schedule)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise

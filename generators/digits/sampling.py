@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from generators.dividing import spread
+
 Prediction = Callable[[Tensor, Tensor], Tensor]
 """(x (B, 1, 28, 28), t (B,) in [0, 1]) to an image of the same shape: a noise, or a velocity."""
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -14,7 +16,7 @@ Network = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 def unguided(network: Network, classes: Tensor) -> Prediction:
     """Return the network's own prediction for one-hot `classes` (B, 10)."""
-    return lambda x, t: network(x, t, classes)
+    return lambda x, t: spread(network, x, t, classes)
 
 
 def guided(network: Network, classes: Tensor, scale: float) -> Prediction:
@@ -26,7 +28,7 @@ def guided(network: Network, classes: Tensor, scale: float) -> Prediction:
     both = torch.cat((classes, torch.zeros_like(classes)))
 
     def predict(x: Tensor, t: Tensor) -> Tensor:
-        told, free = network(torch.cat((x, x)), torch.cat((t, t)), both).chunk(2)
+        told, free = spread(network, torch.cat((x, x)), torch.cat((t, t)), both).chunk(2)
         return free + scale * (told - free)
 
     return predict

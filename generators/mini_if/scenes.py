@@ -108,7 +108,7 @@ def maybe_plain(caption: str, style: str, random: Random) -> str:
 def ground(random: Random) -> tuple[str, str]:
     """Return a background and the words for it; none of them mostly means white."""
     kind = random.random()
-    if kind < 0.4:
+    if kind < 0.3:
         return "white", random.choice(["", "", "on a white background"])
     if kind < 0.75:
         name = random.choice(list(backgrounds.COLOURS)[1:])

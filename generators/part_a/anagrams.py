@@ -25,7 +25,7 @@ class Parameters:
     candidates: Annotated[int, Range(1, 16)] = 1
     upsampling_prompt: str = "a high quality photo"
     upsampling_steps: Annotated[int, Range(1, 1000)] = 30
-    upsampling_scale: Annotated[float, Range(0, 100)] = 1.0
+    upsampling_scale: Annotated[float, Range(0, 100)] = 4.0
     frames: Annotated[int, Range(2, 100)] = 24
 
 

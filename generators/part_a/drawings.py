@@ -25,7 +25,7 @@ class Parameters:
     stride: Annotated[int, Range(1, 499)] = 30
     scale: Annotated[float, Range(0, 100)] = 7.0
     upsampling_steps: Annotated[int, Range(1, 1000)] = 30
-    upsampling_scale: Annotated[float, Range(0, 100)] = 1.0
+    upsampling_scale: Annotated[float, Range(0, 100)] = 4.0
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class Parameters:
     scales: Annotated[tuple[float, ...], Range(0, 100)] = (0.0, 1.0, 3.0, 7.0, 12.0)
     stride: Annotated[int, Range(1, 499)] = 30
     upsampling_steps: Annotated[int, Range(1, 1000)] = 30
-    upsampling_scale: Annotated[float, Range(0, 100)] = 1.0
+    upsampling_scale: Annotated[float, Range(0, 100)] = 4.0
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Parameters:
     resampling_length: Annotated[int, Range(1, 100)] = 4
     resampling_times: Annotated[int, Range(1, 50)] = 3
     upsampling_steps: Annotated[int, Range(1, 1000)] = 30
-    upsampling_scale: Annotated[float, Range(0, 100)] = 1.0
+    upsampling_scale: Annotated[float, Range(0, 100)] = 4.0
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A3: the model behind the pictures: how it was trained, and how often it draws what is asked."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -32,6 +32,7 @@ class Parameters:
     every: Annotated[int, Range(1, 100)] = 2
     unseen: Annotated[int, Range(1, 400)] = 60
     scale: Annotated[float, Range(0, 100)] = 7.0
+    compared: Annotated[float, Range(0, 100)] = 7.0
     stride: Annotated[int, Range(1, 499)] = 40
     batch: Annotated[int, Range(1, 256)] = 31
 
@@ -41,14 +42,17 @@ class Results:
     """What a cascade drew, what the judge named it, and the log of the embedded one's training.
 
     `pictures` (C, h, w, 3) is the first sample of each concept; `named` (samples · C,) counts its
-    place in the judge's order of all concepts from 0. `styled_named` (M, S) are the places of every
-    n-th concept in the other `MANNERS`, `styled` (M, 8, h, w, 3) the first of those; `unseen_named`
-    the places of combinations that training left out, `unseen` (N, h, w, 3) the first of them.
-    `along` (K, N, h, w, 3) are samples after `along_pictures` pictures of training.
+    place in the judge's order of all concepts from 0. `compared` and `compared_named` are those
+    first samples once more at the guidance `Parameters.compared`. `styled_named` (M, S) are the
+    places of every n-th concept in the other `MANNERS`, `styled` (M, 8, h, w, 3) the first of them;
+    `unseen_named` the places of combinations that training left out, `unseen` (N, h, w, 3) the
+    first of them. `along` (K, N, h, w, 3) are samples after `along_pictures` pictures of training.
     """
 
     pictures: Pixels
     named: tuple[int, ...]
+    compared: Pixels
+    compared_named: tuple[int, ...]
     styled: Pixels
     styled_named: NDArray[np.int64]
     unseen: Pixels
@@ -77,6 +81,8 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     names = list(TAUGHT) * parameters.samples
     prompts = [f"a photo of {phrases(name)[0]}" for name in names]
     images, updates = drawn(context, parameters, prompts, "concepts")
+    others = replace(parameters, scale=parameters.compared)
+    compared, _ = drawn(context, others, prompts[: len(TAUGHT)], "concepts")
     some = TAUGHT[:: parameters.every]
     in_style = [f"{STYLES[each][1][0]} {phrases(name)[0]}" for each in MANNERS for name in some]
     styled, _ = drawn(context, parameters, in_style, "styles")
@@ -88,6 +94,8 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     return Results(
         to_bytes(images[: len(TAUGHT)]),
         places(judge, images, names),
+        to_bytes(compared),
+        places(judge, compared, TAUGHT),
         to_bytes(styled).reshape(*shape, *styled.shape[2:], 3)[:, :ROW],
         np.array(places(judge, styled, some * len(MANNERS))).reshape(shape),
         to_bytes(unseen[: 2 * ROW]),
@@ -132,6 +140,16 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         "Small pictures of all concepts, in rows of eight: " + "; ".join(map(", ".join, rows)),
         filled(results.pictures),
         labels=[f"{row[0]} … {row[-1]}" for row in rows],
+    )
+    some = slice(None, ROW * (len(TAUGHT) // ROW), len(TAUGHT) // ROW)
+    scales = parameters.scale, parameters.compared
+    yield Panels(
+        "compared",
+        f"Some of them again, from the same noise under stronger guidance; {results.updates} "
+        f"updates, seed {results.seed}.",
+        f"Two rows of {', '.join(TAUGHT[some])}: the second in glaring colours.",
+        [results.pictures[some], results.compared[some]],
+        labels=[f"γ = {scale:g}" for scale in scales],
     )
     yield Panels(
         "styles",
@@ -189,6 +207,9 @@ def numbers(results: Results, parameters: Parameters) -> Iterator[Number]:
     yield Number("accuracy", share(results.named, 0))
     yield Number("among-five", share(results.named, 4))
     yield Number("samples", str(len(results.named)))
+    yield Number("scale", f"{parameters.scale:g}")
+    yield Number("compared", f"{parameters.compared:g}")
+    yield Number("compared-accuracy", share(results.compared_named, 0))
     photographs = results.named[: len(TAUGHT) : parameters.every]
     yield Number("in-manners", str(results.styled_named.shape[1]))
     for style, named in zip(STYLES, (photographs, *results.styled_named.tolist()), strict=True):

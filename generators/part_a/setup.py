@@ -32,7 +32,7 @@ class Parameters:
     compared: Annotated[tuple[int, ...], Range(1, 1000)] = (20, 200)
     candidates: Annotated[int, Range(1, 16)] = 1
     scale: Annotated[float, Range(0, 100)] = 7.0
-    upsampling_scale: Annotated[float, Range(0, 100)] = 1.0
+    upsampling_scale: Annotated[float, Range(0, 100)] = 4.0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,169 @@
+"""Two processes make what one makes: the same losses, weights, samples and files."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT, Small
+from safetensors.torch import load, load_file
+
+from generators.datasets import DATASETS
+from generators.dividing import part_of, spread
+
+LAUNCH = [
+    sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
+    "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
+    "--num_cpu_threads_per_process", "1",
+]  # fmt: skip
+
+NETWORK = """
+[networks.told]
+trainer = "digits.ddpm"
+classes = true
+steps = 5
+hidden = 4
+epochs = 2
+batch = 32
+images = 70
+"""
+
+SECTION = """+++
+title = "Told"
+part = "b"
+number = "4"
+generator = "part_b.ddpm_class"
+networks = ["told"]
+[parameters]
+network = "told"
+epochs = [1, 2]
+steps = 5
+rows = 1
+scales = [1.0]
+frames = 2
++++
+"""
+SHOWN = "loss", "samples-1", "samples-2", "way", "descent", "guidance"
+
+LEARN = """
+import sys
+
+import torch
+from accelerate import PartialState
+from safetensors.torch import save_file
+from torch.nn.functional import mse_loss
+
+from generators.digits.conditioned import ClassUNet
+from generators.datasets import DATASETS
+from generators.dividing import dividing, spread, tie
+from generators.processes import count, rank
+
+if count() > 1:
+    PartialState(cpu=True)
+torch.manual_seed(0)
+network = ClassUNet(4)
+optimizer = torch.optim.SGD(network.parameters(), 0.1)
+losses = []
+with dividing():
+    if count() > 1:
+        tie(network, optimizer)
+    for rows in (8, 8, 7):
+        x, t, classes = torch.rand(rows, 1, 28, 28), torch.rand(rows), torch.rand(rows, 10)
+        loss = mse_loss(network(x, t, classes), x)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    network.eval()
+    with torch.no_grad():
+        answer = spread(network, x, t, classes) if count() > 1 else network(x, t, classes)
+found = {**network.state_dict(), "losses": torch.stack(losses), "answer": answer}
+save_file(found, f"{sys.argv[1]}-{rank()}")
+if count() > 1:
+    torch.distributed.destroy_process_group()
+"""
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    given = {name: value for name, value in os.environ.items() if name != "MNIST_DIR"}
+    cache = {"XDG_CACHE_HOME": str(folder / "nothing")}
+    environment = given | cache | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def test_a_network_learns_in_two_processes_as_in_one(tmp_path: Path) -> None:
+    script = tmp_path / "learn.py"
+    script.write_text(LEARN)
+    for command, name in (([sys.executable], "one"), (LAUNCH, "two")):
+        done = run([*command, str(script), str(tmp_path / name)], ROOT)
+        assert done.returncode == 0, done.stderr
+    one, first, second = (load_file(tmp_path / name) for name in ("one-0", "two-0", "two-1"))
+    for name, value in one.items():
+        assert torch.equal(first[name], second[name]), name
+        torch.testing.assert_close(first[name], value, rtol=1e-4, atol=1e-5)
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    """Return the files of the site, and the networks and trainings in the cache."""
+    folders = [root / "site", root / ".cache" / "networks", root / ".cache" / "training"]
+    found = [each for folder in folders for each in folder.rglob("*") if each.is_file()]
+    return {each.relative_to(root).as_posix(): each.read_bytes() for each in found}
+
+
+@pytest.fixture
+def digits(small: Small) -> Small:
+    ignored = shutil.ignore_patterns("__pycache__", "weights")
+    for name in ("digits", "part_b"):
+        folder = ROOT / "generators" / name
+        shutil.copytree(folder, small.root / "generators" / name, ignore=ignored)
+    for mirror in DATASETS["mnist"].mirrors:
+        small.edit("generators/datasets.py", mirror, "http://localhost:9/")
+    with (small.root / "content" / "site.toml").open("a") as file:
+        file.write(NETWORK)
+    shown = "\n\n".join(f"![](figure:{name})" for name in SHOWN)
+    (small.root / "content" / "b4-told.md").write_text(SECTION + shown)
+    return small
+
+
+def test_accelerate_launch_makes_what_one_process_makes(digits: Small) -> None:
+    build = ["build.py", "told", "--force"]
+    alone = run([sys.executable, *build, "--threads", "1"], digits.root)
+    assert alone.returncode == 0, alone.stderr
+    one = files_of(digits.root)
+    together = run([*LAUNCH, *build], digits.root)
+    assert together.returncode == 0, together.stderr
+    two = files_of(digits.root)
+    assert set(one) == set(two)
+    assert json.loads(two["site/told/record.json"])["provenance"]["device"].startswith("2 × ")
+    losses = next(name for name in one if name.endswith("losses.safetensors"))
+    expected, found = load(one[losses]), load(two[losses])
+    for epoch, values in expected.items():
+        # Where there is bfloat16 it rounds to three digits.
+        torch.testing.assert_close(found[epoch], values, rtol=2e-2, atol=0)
+
+
+def test_an_authors_error_ends_all_of_them(digits: Small) -> None:
+    digits.edit("content/site.toml", "[parts.b]", '[data]\nmnist = "nowhere"\n[parts.b]')
+    done = run([*LAUNCH, "build.py", "told"], digits.root)
+    assert done.returncode == 1
+    assert "nowhere/train-images-idx3-ubyte.gz: no such file" in done.stdout + done.stderr
+
+
+def test_alone_nothing_is_divided() -> None:
+    seen = []
+    spread(lambda x: seen.append(len(x)) or x, torch.zeros(4, 1))
+    assert seen == [4]
+
+
+@pytest.mark.parametrize("rows", [2, 7, 8])
+def test_every_row_belongs_to_one_process(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    found = []
+    for rank in range(3):
+        monkeypatch.setenv("RANK", str(rank))
+        found += list(range(rows))[part_of(rows)]
+    assert found == list(range(rows))
