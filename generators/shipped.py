@@ -1,14 +1,15 @@
-"""Trained networks that come with the checkout: one safetensors file each, in half precision.
+"""Trained networks that come with the checkout: a safetensors file each, in half precision.
 
 Matrices and kernels are rounded to float16; what has one axis (biases, BatchNorm's statistics) and
 networks that are small anyway stay exact. The metadata holds the network's record and a digest.
+What is too large for one file goes on in NAME.2.safetensors and so on.
 """
 
 import json
 import struct
 from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from generators.content import Network, Section
 from generators.errors import AuthorError
@@ -16,9 +17,14 @@ from generators.figure import LOSSES, epoch_file
 from generators.files import digest, write
 from generators.store import NetworkRecord, write_sealed
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 SMALL = 1 << 20
 """Weights of an epoch below this many bytes are shipped as they are."""
 HEADER = 1 << 20
+LARGEST = 16_000_000
+"""Bytes of tensors that one file holds at most, if no epoch alone has more."""
 
 
 def epochs_read(section: Section) -> tuple[int, ...]:
@@ -80,12 +86,13 @@ def restore(path: Path, folder: Path) -> NetworkRecord:
     record = record_in(path)
     assert record is not None, path
     try:
-        tensors = read_tensors(path)
         with safe_open(path, "pt") as file:
-            expected = file.metadata()["digest"]
+            told = file.metadata()
+        parts = part_files(path, int(told.get("parts", "1")))
+        tensors = {name: value for each in parts for name, value in read_tensors(each).items()}
     except (ValueError, KeyError, SafetensorError) as error:
         raise refused(path, f"is damaged ({error})") from None
-    if digest(save(tensors)) != expected:
+    if digest(save(tensors)) != told.get("digest"):
         raise refused(path, "is not as it was written")
     for name in record["files"]:
         found = {
@@ -100,8 +107,8 @@ def restore(path: Path, folder: Path) -> NetworkRecord:
     return record
 
 
-def packed(folder: Path, record: NetworkRecord, epochs: Iterable[int]) -> bytes:
-    """Return a trained network's weights after `epochs`, and its losses, as one file to be shipped.
+def ship(path: Path, folder: Path, record: NetworkRecord, epochs: Iterable[int]) -> int:
+    """Write a trained network's weights after `epochs`, and its losses; return the bytes written.
 
     Raises: ValueError naming a file of the network that is damaged.
     """
@@ -110,18 +117,41 @@ def packed(folder: Path, record: NetworkRecord, epochs: Iterable[int]) -> bytes:
     from generators.weights import read_tensors
 
     names = [epoch_file(epoch) for epoch in sorted(set(epochs))]
-    tensors = {f"{LOSSES}/{k}": value for k, value in read_tensors(folder / LOSSES).items()}
+    parts = [{f"{LOSSES}/{k}": value for k, value in read_tensors(folder / LOSSES).items()}]
     is_small = (folder / names[0]).stat().st_size < SMALL
     for name in names:
+        weights = {}
         for tensor, value in read_tensors(folder / name).items():
             is_rounded = value.is_floating_point() and value.dim() > 1 and not is_small
-            tensors[f"{name}/{tensor}"] = value.half() if is_rounded else value
+            weights[f"{name}/{tensor}"] = value.half() if is_rounded else value
+        if len(parts[-1]) and size(parts[-1]) + size(weights) > LARGEST:
+            parts.append({})
+        parts[-1] |= weights
     told = {**record, "files": dict.fromkeys([*names, LOSSES], "")}
     if not is_small:
         told["rounded"] = "float16"
     told.pop("seal", None)
+    tensors = {name: value for part in parts for name, value in part.items()}
     metadata = {"record": json.dumps(told, sort_keys=True), "digest": digest(save(tensors))}
-    return save(tensors, metadata)
+    if len(parts) > 1:
+        metadata["parts"] = str(len(parts))
+    contents = [save(parts[0], metadata), *map(save, parts[1:])]
+    files = part_files(path, len(parts))
+    for file, content in zip(files[::-1], contents[::-1], strict=True):
+        write(file, content)
+    for other in set(path.parent.glob(f"{path.stem}.*{path.suffix}")) - set(files):
+        other.unlink()
+    return sum(map(len, contents))
+
+
+def size(tensors: "dict[str, Tensor]") -> int:
+    return sum(each.numel() * each.element_size() for each in tensors.values())
+
+
+def part_files(path: Path, count: int) -> list[Path]:
+    """Return the files of a network whose first is `path`."""
+    others = (path.with_suffix(f".{number}{path.suffix}") for number in range(2, count + 1))
+    return [path, *others]
 
 
 def refused(path: Path, problem: str) -> AuthorError:

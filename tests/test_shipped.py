@@ -17,7 +17,7 @@ from generators.digits.conditioned import ClassUNet, class_unet
 from generators.errors import AuthorError
 from generators.figure import LOSSES, epoch_file
 from generators.project import open_project
-from generators.shipped import is_shipped, packed, record_in, restore
+from generators.shipped import is_shipped, record_in, restore, ship
 from generators.store import NetworkRecord, read_sealed
 
 SHIPPED = Path("generators/tiny/weights/small.safetensors")
@@ -84,14 +84,16 @@ def test_a_damaged_file_stops_the_section_by_name(
     assert "small.safetensors is damaged" in capsys.readouterr().out
 
 
-def written(folder: Path, network: torch.nn.Module) -> Path:
-    """Ship a network as if it had been trained for an epoch."""
-    (folder / "trained").mkdir()
-    save_file(network.state_dict(), folder / "trained" / epoch_file(1))
+def written(folder: Path, *networks: torch.nn.Module) -> Path:
+    """Ship a network as if it had been trained, a network for each epoch."""
+    (folder / "trained").mkdir(exist_ok=True)
+    epochs = range(1, len(networks) + 1)
+    for epoch, network in zip(epochs, networks, strict=True):
+        save_file(network.state_dict(), folder / "trained" / epoch_file(epoch))
     save_file({"0": torch.tensor([1 / 3])}, folder / "trained" / LOSSES)
-    record = cast(NetworkRecord, {"key": "k", "recipe": {}, "epochs": 1, "files": {}})
+    record = cast(NetworkRecord, {"key": "k", "recipe": {}, "epochs": len(networks), "files": {}})
     path = folder / "shipped.safetensors"
-    path.write_bytes(packed(folder / "trained", record, [1]))
+    ship(path, folder / "trained", record, epochs)
     return path
 
 
@@ -155,6 +157,28 @@ def test_kernels_are_rounded_and_statistics_are_not(tmp_path: Path) -> None:
     with torch.inference_mode():
         exact, rounded = network(x, t, classes), served(x, t, classes)
     assert 0 < (rounded - exact).norm() / exact.norm() < 1e-2
+
+
+def test_what_is_too_large_for_one_file_is_in_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    networks = [torch.nn.Linear(20, 20) for _ in range(3)]
+    monkeypatch.setattr("generators.shipped.LARGEST", 2 * 4 * 20 * 21 + 4)
+    path = written(tmp_path, *networks)
+    second = tmp_path / "shipped.2.safetensors"
+    assert {each.name for each in tmp_path.glob("*.safetensors")} == {path.name, second.name}
+    assert is_shipped(path, "k", (1, 2, 3))
+    restore(path, tmp_path / "restored")
+    for epoch, network in enumerate(networks, 1):
+        found = load_file(tmp_path / "restored" / epoch_file(epoch))
+        assert torch.equal(found["weight"], network.weight)
+    second.rename(tmp_path / "gone")
+    with pytest.raises(AuthorError, match=r"shipped.safetensors is damaged.*2.safetensors"):
+        restore(path, tmp_path / "again")
+    (tmp_path / "gone").rename(second)
+    written(tmp_path, *networks[:2])
+    assert not second.exists()
+    restore(path, tmp_path / "again")
 
 
 def test_a_file_that_is_gone_is_no_error(tmp_path: Path) -> None:

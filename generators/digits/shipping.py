@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import cast
 
+from generators import shipped
 from generators.content import Network
-from generators.files import write
 from generators.keys import network_key
 from generators.project import Project, open_project
-from generators.shipped import epochs_read, packed, shipped_file
+from generators.shipped import epochs_read, shipped_file
 from generators.store import NetworkRecord, read_sealed
 
 
@@ -28,10 +28,9 @@ def ship(project: Project, network: Network) -> str:
     sections = [each for each in project.site.sections if network in each.networks]
     epochs = {epoch for each in sections for epoch in epochs_read(each)}
     whole = range(1, record["epochs"] + 1)
-    content = packed(folder, record, (epochs & set(whole)) | {record["epochs"]})
     path = shipped_file(project.root, network)
-    write(path, content)
-    return f"{network.name}: {path.relative_to(project.root)}, {len(content):,} bytes"
+    size = shipped.ship(path, folder, record, (epochs & set(whole)) | {record["epochs"]})
+    return f"{network.name}: {path.relative_to(project.root)}, {size:,} bytes"
 
 
 def main(root: Path) -> int:
