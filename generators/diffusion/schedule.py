@@ -67,15 +67,16 @@ class Schedule:
         """Bring x̂_0 (B, C, H, W) into range, each image by itself, as the config says.
 
         Dynamic: s = a high quantile of |x̂_0| within 1 … sample_max_value, then
-        clip(x̂_0, -s, s) / s (Saharia et al. 2022, section 2.3).
+        clip(x̂_0, -s, s) / s (Saharia et al. 2022, section 2.3). Where the largest is 1, so is s.
         """
         config = self.config
-        if config.thresholding:
+        if config.thresholding and config.sample_max_value != 1:
             sizes = x_0.flatten(1).abs().float()
             s = high_quantile(sizes, config.dynamic_thresholding_ratio)
             s = s.clamp(1, config.sample_max_value).to(x_0).reshape(-1, 1, 1, 1)
             return x_0.clamp(-s, s) / s
-        limit = config.clip_sample_range if config.clip_sample else math.inf
+        clipped = config.clip_sample_range if config.clip_sample else math.inf
+        limit = 1.0 if config.thresholding else clipped
         return x_0.clamp(-limit, limit)
 
     def stride(self, t: int, t_next: int) -> Stride:

@@ -20,6 +20,7 @@ from copy import deepcopy
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import torch
 from diffusers import DDPMScheduler, IFImg2ImgPipeline, IFPipeline, UNet2DConditionModel
@@ -36,9 +37,10 @@ from generators.diffusion.scheduler_config import SchedulerConfig
 from generators.diffusion.stage import Stage
 from generators.diffusion.views import flip, identity
 from generators.machine import choose_device, cores, describe, prepare
-from generators.mini_if.recipe import RECIPES, make_unet
+from generators.mini_if.recipe import LARGEST, RECIPES, make_unet
 
-SCHEDULER = {
+Settings: TypeAlias = dict[str, Any]
+SCHEDULER: Settings = {
     "beta_schedule": "squaredcos_cap_v2", "variance_type": "learned_range", "thresholding": True,
     "dynamic_thresholding_ratio": 0.95, "sample_max_value": 1.5,
 }  # fmt: skip
@@ -128,11 +130,11 @@ class Ours:
 class Theirs:
     """The same by diffusers: pipelines where it has one, its scheduler and UNet for anagrams."""
 
-    def __init__(self, stage: Stage, text: Tensor, updates: int) -> None:
-        self.stage, self.text, self.updates = stage, text, updates
+    def __init__(self, stage: Stage, text: Tensor, updates: int, settings: Settings) -> None:
+        self.stage, self.text, self.updates, self.settings = stage, text, updates, settings
         self.made, self.changed = (
             kind(
-                unet=stage.unet, scheduler=DDPMScheduler(1000, **SCHEDULER), tokenizer=None,
+                unet=stage.unet, scheduler=DDPMScheduler(1000, **settings), tokenizer=None,
                 text_encoder=None, safety_checker=None, feature_extractor=None, watermarker=None,
                 requires_safety_checker=False,
             )
@@ -159,7 +161,7 @@ class Theirs:
         ])  # fmt: skip
 
     def anagram(self) -> Tensor:
-        scheduler = DDPMScheduler(1000, **SCHEDULER)
+        scheduler = DDPMScheduler(1000, **self.settings)
         scheduler.set_timesteps(self.updates)
         (generator,) = generators_of(1, 1)
         x_t = unit_noise([generator], picture(self.stage))
@@ -206,15 +208,16 @@ def main() -> None:
     prepare(chosen.threads)
     unet = network(chosen.network, chosen.size).to(precision(device))
     text = torch.randn(3, 77, unet.config.encoder_hid_dim).to(device, unet.dtype)
-    schedule = schedule_of(SchedulerConfig(**SCHEDULER))
+    settings: Settings = dict(SCHEDULER)
+    if chosen.network == EMBEDDED:
+        settings["sample_max_value"] = LARGEST[0]
+    schedule = schedule_of(SchedulerConfig(**settings))
     stages = [
         Stage(each, schedule, chosen.size, device)
         for each in (settle(deepcopy(unet), device), unet.to(device))
     ]
-    ours, theirs = (
-        kind(stage, text, chosen.updates)
-        for kind, stage in zip((Ours, Theirs), stages, strict=True)
-    )
+    ours = Ours(stages[0], text, chosen.updates)
+    theirs = Theirs(stages[1], text, chosen.updates, settings)
     size = sum(each.numel() for each in unet.parameters()) / 1e6
     what = f"{size:.0f} M parameters, {chosen.size} pixels, {chosen.updates} updates"
     print(f"{what}, {unet.dtype}, {describe(device)}", flush=True)
