@@ -8,30 +8,31 @@ sampled is, but for rounding, what one process would make of the same batch.
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import Protocol
 
 import torch
 from torch import Tensor, distributed, nn
 
 from generators.processes import count, rank
 
-_state = {"divides": False}
+IS_DIVIDED = ContextVar("IS_DIVIDED", default=False)
 
 
 @contextmanager
 def dividing() -> Iterator[None]:
     """Divide what networks are asked, as long as this lasts; all processes must have joined."""
-    _state["divides"] = True
+    before = IS_DIVIDED.set(True)
     try:
         yield
     finally:
-        _state["divides"] = False
+        IS_DIVIDED.reset(before)
 
 
 def divides(rows: int = sys.maxsize) -> bool:
     """Whether a batch of so many rows is divided now: each process must get one at least."""
-    return _state["divides"] and rows >= count()
+    return IS_DIVIDED.get() and rows >= count()
 
 
 def part_of(rows: int) -> slice:
@@ -66,16 +67,23 @@ def summed(mine: Tensor) -> Tensor:
     return torch.as_tensor(Summed.apply(mine))  # type: ignore
 
 
+class Kept(Protocol):
+    """What `Gathered` keeps from its way forward for its way back."""
+
+    mine: slice
+    dtype: torch.dtype
+
+
 class Gathered(torch.autograd.Function):
     """All the rows of an answer; every process knows the gradient of all, and keeps its own."""
 
     @staticmethod
-    def forward(ctx: Any, part: Tensor, mine: slice, rows: int) -> Tensor:
+    def forward(ctx: Kept, part: Tensor, mine: slice, rows: int) -> Tensor:
         ctx.mine, ctx.dtype = mine, part.dtype
         return whole(part, mine, rows)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Kept, *gradients: Tensor) -> tuple[Tensor, None, None]:
         return gradients[0][ctx.mine].to(ctx.dtype).contiguous(), None, None
 
 
@@ -83,13 +91,13 @@ class Summed(torch.autograd.Function):
     """The sum of what all processes have; what it does to all of them is their gradient."""
 
     @staticmethod
-    def forward(ctx: Any, mine: Tensor) -> Tensor:
+    def forward(ctx: object, mine: Tensor) -> Tensor:
         total = mine.clone()
         distributed.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+    def backward(ctx: object, *gradients: Tensor) -> Tensor:
         total = gradients[0].clone()
         distributed.all_reduce(total)
         return total
@@ -124,7 +132,7 @@ def tie(network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
 
 
 @torch.compiler.disable  # type: ignore
-def normalised(norm: Any, x: Tensor) -> Tensor:
+def normalised(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
     """Do what BatchNorm2d does, in training with a batch (B, C, H, W) of which this is a part."""
     if not norm.training:
         return torch.as_tensor(nn.BatchNorm2d.forward(norm, x))
@@ -135,6 +143,10 @@ def normalised(norm: Any, x: Tensor) -> Tensor:
     variance = (square - mean.square()).clamp(min=0)
     with torch.no_grad():
         unbiased = variance * sums[-1] / (sums[-1] - 1)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        assert norm.num_batches_tracked is not None
+        assert norm.momentum is not None
         norm.running_mean.lerp_(mean, norm.momentum)
         norm.running_var.lerp_(unbiased, norm.momentum)
         norm.num_batches_tracked += 1

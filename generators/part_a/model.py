@@ -12,16 +12,16 @@ from torch import Tensor
 from generators.diffusion.pictures import to_bytes
 from generators.diffusion.sampling import generators_of
 from generators.errors import AuthorError
-from generators.figure import Context, Number, Output, Panels, Plot, Series
+from generators.figure import Context, Number, Output, Panels
 from generators.mini_if.concepts import CORE, TAUGHT, phrases
 from generators.mini_if.examination import left_out, missed, places, prompt_of, share
 from generators.mini_if.report import read_report
 from generators.mini_if.styles import STYLES
 from generators.parameters import Range
 from generators.part_a.descents import sample, times_of
-from generators.part_a.showing import Pixels, asked, guidance
+from generators.part_a.showing import ROW, Pixels, asked, filled, guidance
+from generators.part_a.training import training_numbers, training_shown
 
-ROW = 8
 MANNERS = tuple(STYLES)[1:]
 """All but the photograph."""
 
@@ -166,37 +166,9 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         "Small pictures: " + "; ".join(prompts),
         filled(results.unseen),
     )
-    yield Plot(
-        "loss",
-        "The loss of stage 1 while it learned: the mean squared error of its prediction, first on "
-        "small pictures, then on larger ones. Larger ones are harder, so each curve starts anew.",
-        "Curves that fall steeply at first and then slowly, one for each size of picture.",
-        curves(results),
-        "pictures seen",
-        "loss",
-        logarithmic=True,
-    )
-    yield Panels(
-        "along",
-        "The same prompts and the same noise after so many pictures of training.",
-        "Rows of small pictures that grow from noise into things.",
-        results.along,
-        labels=[f"{count:,}" for count in results.along_pictures],
-    )
+    yield from training_shown(results.losses, results.along, results.along_pictures)
+    yield from training_numbers(results.seen, results.seconds, results.device)
     yield from numbers(results, parameters)
-
-
-def curves(results: Results) -> list[Series]:
-    """Return a loss curve for each size of picture, smallest first."""
-    pictures, losses, sizes = results.losses.T
-    return [
-        Series(
-            f"{size:.0f} × {size:.0f} pixels",
-            pictures[sizes == size].tolist(),
-            losses[sizes == size].tolist(),
-        )
-        for size in np.unique(sizes)
-    ]
 
 
 def numbers(results: Results, parameters: Parameters) -> Iterator[Number]:
@@ -218,15 +190,4 @@ def numbers(results: Results, parameters: Parameters) -> Iterator[Number]:
     yield Number("unseen-accuracy", share(results.unseen_named, 0))
     yield Number("unseen-samples", str(len(results.unseen_named)))
     yield Number("judge-accuracy", f"{100 * results.judge_accuracy:.1f} %")
-    yield Number("pictures", f"{sum(results.seen.values()):,}")
-    yield from (Number(f"pictures-{size}", f"{seen:,}") for size, seen in results.seen.items())
-    yield Number("hours", " and ".join(f"{each / 3600:.1f}" for each in results.seconds))
-    yield Number("device", results.device)
     yield Number("missed", ", ".join(missed(results.named)) or "none")
-
-
-def filled(pictures: Pixels) -> list[list[Pixels]]:
-    """Return pictures in rows of eight, the last row filled with white."""
-    blank = np.full_like(pictures[0], 255)
-    padded = [*pictures, *[blank] * (-len(pictures) % ROW)]
-    return [padded[first : first + ROW] for first in range(0, len(padded), ROW)]

@@ -13,6 +13,8 @@ from generators.diffusion.pictures import from_bytes, to_bytes
 from generators.figure import Panels
 
 Pixels: TypeAlias = NDArray[np.uint8]
+ROW = 8
+"""How many pictures stand beside each other where there are many."""
 Ways: TypeAlias = Mapping[str, tuple[Filter, str]]
 """Ways of looking at one picture by what they are called: a filter, and the prompt told there."""
 
@@ -68,3 +70,10 @@ def several_ways(name: str, words: str, image: Pixels, ways: Ways, score: str) -
         [to_bytes(torch.cat([look(x) for look, _ in ways.values()]))],
         list(ways),
     )
+
+
+def filled(pictures: Pixels) -> list[list[Pixels]]:
+    """Return pictures in rows of eight, the last row filled with white."""
+    blank = np.full_like(pictures[0], 255)
+    padded = [*pictures, *[blank] * (-len(pictures) % ROW)]
+    return [padded[first : first + ROW] for first in range(0, len(padded), ROW)]
