@@ -64,12 +64,13 @@ def pairs(count: int, seed: int) -> list[tuple[str, str]]:
 
 
 def search(
-    cascade: Cascade, judge: Judge, kind: str, wanted: Sequence[tuple[str, str]], noises: int
-) -> Iterator[Found]:
-    """Yield the best of `noises` pictures of each pair."""
+    cascade: Cascade, judge: Judge, kind: str, wanted: Sequence[tuple[str, str]], noises: int,
+    scale: float,
+) -> Iterator[Found]:  # fmt: skip
+    """Yield the best of `noises` pictures of each pair, guided by `scale`."""
     looks, combine = KINDS[kind]
     for pair in wanted:
-        parts = [cascade.guided([prompt], 7.0) for prompt in pair]
+        parts = [cascade.guided([prompt], scale) for prompt in pair]
         images = drawn(cascade, combine, parts, noises)
         similarity = seen(judge, images, looks, pair)
         best = int(alignment(similarity).argmax())
@@ -93,14 +94,14 @@ def main() -> None:
     parser.add_argument("kind", choices=sorted(KINDS))
     parser.add_argument("--count", type=int, default=40, help="pairs")
     parser.add_argument("--noises", type=int, default=3, help="pictures of each pair")
+    parser.add_argument("--scale", type=float, default=2.5, help="of guidance")
     parser.add_argument("--seed", type=int, default=180)
     chosen = parser.parse_args()
     machine.prepare(machine.cores())
     model = find_model(EMBEDDED[0], ROOT)
     cascade = open_cascade(model, torch.device("cpu"), ROOT / ".cache")
-    found = search(
-        cascade, load_judge(), chosen.kind, pairs(chosen.count, chosen.seed), chosen.noises
-    )
+    wanted = pairs(chosen.count, chosen.seed)
+    found = search(cascade, load_judge(), chosen.kind, wanted, chosen.noises, chosen.scale)
     for each in sorted(found, key=lambda one: -one.alignment):
         print(f"{each.alignment:.3f} {each.concealment:.3f}  {each.first} | {each.second}")
 
