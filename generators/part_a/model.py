@@ -42,22 +42,22 @@ class Results:
     """What a cascade drew, what the judge named it, and the log of the embedded one's training.
 
     `pictures` (C, h, w, 3) is the first sample of each concept; `named` (samples · C,) counts its
-    place in the judge's order of all concepts from 0. `compared` and `compared_named` are those
-    first samples once more at the guidance `Parameters.compared`. `styled_named` (M, S) are the
-    places of every n-th concept in the other `MANNERS`, `styled` (M, 8, h, w, 3) the first of them;
-    `unseen_named` the places of combinations that training left out, `unseen` (N, h, w, 3) the
-    first of them. `along` (K, N, h, w, 3) are samples after `along_pictures` pictures of training.
+    place in the judge's order of all concepts from 0. `styled_named` (M, S) are the places of every
+    n-th concept in the other `MANNERS`, `styled` (M, 8, h, w, 3) the first of those; `unseen_named`
+    the places of combinations that training left out, `unseen` (N, h, w, 3) the first of them;
+    `compared` and `compared_named` are these once more at the guidance `Parameters.compared`.
+    `along` (K, N, h, w, 3) are samples after `along_pictures` pictures of training.
     """
 
     pictures: Pixels
     named: tuple[int, ...]
-    compared: Pixels
-    compared_named: tuple[int, ...]
     styled: Pixels
     styled_named: NDArray[np.int64]
     unseen: Pixels
     unseen_prompts: tuple[str, ...]
     unseen_named: tuple[int, ...]
+    compared: Pixels
+    compared_named: tuple[int, ...]
     losses: NDArray[np.float32]
     along: Pixels
     along_pictures: tuple[int, ...]
@@ -81,8 +81,6 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     names = list(TAUGHT) * parameters.samples
     prompts = [f"a photo of {phrases(name)[0]}" for name in names]
     images, updates = drawn(context, parameters, prompts, "concepts")
-    others = replace(parameters, scale=parameters.compared)
-    compared, _ = drawn(context, others, prompts[: len(TAUGHT)], "concepts")
     some = TAUGHT[:: parameters.every]
     in_style = [f"{STYLES[each][1][0]} {phrases(name)[0]}" for each in MANNERS for name in some]
     styled, _ = drawn(context, parameters, in_style, "styles")
@@ -90,17 +88,20 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     combinations = left_out()[: parameters.unseen]
     unseen_prompts = [prompt_of(*each) for each in combinations]
     unseen, _ = drawn(context, parameters, unseen_prompts, "unseen")
+    others = replace(parameters, scale=parameters.compared)
+    compared, _ = drawn(context, others, unseen_prompts, "unseen")
+    asked_for = [concept for _, concept, _ in combinations]
     report = read_report()
     return Results(
         to_bytes(images[: len(TAUGHT)]),
         places(judge, images, names),
-        to_bytes(compared),
-        places(judge, compared, TAUGHT),
         to_bytes(styled).reshape(*shape, *styled.shape[2:], 3)[:, :ROW],
         np.array(places(judge, styled, some * len(MANNERS))).reshape(shape),
         to_bytes(unseen[: 2 * ROW]),
         tuple(unseen_prompts),
-        places(judge, unseen, [concept for _, concept, _ in combinations]),
+        places(judge, unseen, asked_for),
+        to_bytes(compared[:ROW]),
+        places(judge, compared, asked_for),
         report.losses,
         report.samples,
         report.pictures,
@@ -141,16 +142,6 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         filled(results.pictures),
         labels=[f"{row[0]} … {row[-1]}" for row in rows],
     )
-    some = slice(None, ROW * (len(TAUGHT) // ROW), len(TAUGHT) // ROW)
-    scales = parameters.scale, parameters.compared
-    yield Panels(
-        "compared",
-        f"Some of them again, from the same noise under stronger guidance; {results.updates} "
-        f"updates, seed {results.seed}.",
-        f"Two rows of {', '.join(TAUGHT[some])}: the second in glaring colours.",
-        [results.pictures[some], results.compared[some]],
-        labels=[f"γ = {scale:g}" for scale in scales],
-    )
     yield Panels(
         "styles",
         f"Some of them in other manners, first samples again; {made}.",
@@ -165,6 +156,16 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         + asked(prompts, parameters.scale, results.updates, results.seed),
         "Small pictures: " + "; ".join(prompts),
         filled(results.unseen),
+    )
+    few = len(results.compared)
+    yield Panels(
+        "compared",
+        f"The first of them, and the same from the same noise under other guidance; "
+        f"{results.updates} updates, seed {results.seed}.",
+        "Two rows of small pictures, stronger in colour and contrast in the second: "
+        + "; ".join(prompts[:few]),
+        [results.unseen[:few], results.compared],
+        labels=[f"γ = {scale:g}" for scale in (parameters.scale, parameters.compared)],
     )
     yield from training_shown(results.losses, results.along, results.along_pictures)
     yield from training_numbers(results.seen, results.seconds, results.device)
