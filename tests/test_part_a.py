@@ -315,6 +315,7 @@ def test_edits_from_all_starts_are_those_from_each(context: Context, tmp_path: P
 def test_drawings_show_the_noised_input_above_its_result(context: Context, tmp_path: Path) -> None:
     parameters = drawings.Parameters(
         images=("images/drawing-1.png", "images/found.png"), stride=200, starts=(1, 3), upsampling_steps=2,
+        upsampling_scale=1.0,
     )  # fmt: skip
     results = drawings.experiment(context, parameters)
     schedule = context.cascade().stage(1).schedule
