@@ -140,7 +140,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         f"samples, none chosen, drawn by {results.drawn_by}; {made}.",
         "Small pictures of all concepts, in rows of eight: " + "; ".join(map(", ".join, rows)),
         filled(results.pictures),
-        labels=[f"{row[0]} … {row[-1]}" for row in rows],
+        labels=[" … ".join(dict.fromkeys((row[0], row[-1]))) for row in rows],
     )
     yield Panels(
         "styles",
