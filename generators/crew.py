@@ -15,9 +15,10 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 from torch import distributed
 
+from generators.datasets import DATASETS
 from generators.dividing import dividing
 from generators.errors import AuthorError
-from generators.processes import count, rank
+from generators.processes import count, everywhere, is_everywhere, rank
 
 TRAINING, EXPERIMENT = "training", "experiment"
 Files: TypeAlias = dict[str, bytes]
@@ -54,10 +55,9 @@ def called(name: str, needs: Callable[[], tuple[object, ...]]) -> Iterator[None]
     try:
         with dividing():
             yield
-    except AuthorError:
-        raise
     except BaseException as error:
-        _lost.append(error)
+        if not is_everywhere(error):
+            _lost.append(error)
         raise
 
 
@@ -77,7 +77,7 @@ def jobs() -> Iterator[Job]:
 
 
 def contents(folder: Path) -> Files:
-    """Return the files in a folder, to be sent."""
+    """Return the files in a folder of ours, to be sent."""
     return {each.name: each.read_bytes() for each in folder.glob("*") if each.is_file()}
 
 
@@ -100,7 +100,7 @@ def sent(find: Callable[[str], Path], cache: Path) -> Callable[[str], Path]:
     def received(name: str) -> Path:
         found = from_first()
         if isinstance(found, str):
-            raise AuthorError(found)
+            raise everywhere(AuthorError(found))
         return lay_down(cast(Files, found), cache / "data" / name)
 
     def found(name: str) -> Path:
@@ -108,8 +108,10 @@ def sent(find: Callable[[str], Path], cache: Path) -> Callable[[str], Path]:
             folder = find(name)
         except AuthorError as error:
             from_first(str(error))
+            everywhere(error)
             raise
-        from_first(contents(folder))
+        # The folder is the author's and may hold anything besides.
+        from_first({file: (folder / file).read_bytes() for file in DATASETS[name].files})
         return folder
 
     return received if rank() else found

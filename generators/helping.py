@@ -13,7 +13,7 @@ from generators.crew import TRAINING, Files, dismiss, jobs, join, lay_down, sent
 from generators.errors import AuthorError
 from generators.figure import Trained
 from generators.making import Maker, SectionModule
-from generators.processes import rank
+from generators.processes import is_everywhere, rank
 from generators.project import Project
 from generators.reporting import ignore
 
@@ -44,7 +44,8 @@ def in_company(
 def help_out(open_it: Callable[[], Project], device: str | None, threads: int) -> None:
     """Take part until dismissed; everything is written to a folder that is gone in the end.
 
-    What goes wrong for an author's reason goes wrong in the first process too, which tells it.
+    What goes wrong everywhere is told by the first process. What goes wrong here alone ends the
+    launch, for the others wait.
     """
     with TemporaryDirectory() as scratch:
         helper = None
@@ -52,8 +53,9 @@ def help_out(open_it: Callable[[], Project], device: str | None, threads: int) -
             try:
                 helper = helper or Helper(open_it(), Path(scratch), device, threads)
                 helper.help_with(name, needs)
-            except AuthorError:
-                continue
+            except AuthorError as error:
+                if not is_everywhere(error):
+                    raise SystemExit(f"build.py: process {rank()}: {error}") from None
 
 
 class Helper(Maker):

@@ -13,6 +13,7 @@ from generators import files
 from generators.dividing import divides, tie
 from generators.errors import AuthorError
 from generators.figure import LOSSES, Progress, epoch_file
+from generators.processes import everywhere
 from generators.weights import load_weights, read_tensors
 
 
@@ -49,7 +50,8 @@ class Run:
             tensors = read_tensors(self.state)
             load_weights(network, part(tensors, "network."), self.state)
         except ValueError as error:
-            raise AuthorError(f"{error}; delete it to train from the first epoch") from None
+            wrong = AuthorError(f"{error}; delete it to train from the first epoch")
+            raise everywhere(wrong) from None
         groups = optimizer.state_dict()["param_groups"]
         moments: dict[int, dict[str, Tensor]] = {}
         parameters = [each for group in optimizer.param_groups for each in group["params"]]

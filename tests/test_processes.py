@@ -12,8 +12,11 @@ import torch
 from conftest import ROOT, Small
 from safetensors.torch import load, load_file
 
+from generators import crew
 from generators.datasets import DATASETS
 from generators.dividing import part_of, spread
+from generators.errors import AuthorError
+from generators.processes import everywhere
 
 LAUNCH = [
     sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
@@ -71,7 +74,7 @@ losses = []
 with dividing():
     if count() > 1:
         tie(network, optimizer)
-    for rows in (8, 8, 7):
+    for rows in (8, 8, 7, 1):
         x, t, classes = torch.rand(rows, 1, 28, 28), torch.rand(rows), torch.rand(rows, 10)
         loss = mse_loss(network(x, t, classes), x)
         optimizer.zero_grad()
@@ -151,6 +154,37 @@ def test_an_authors_error_ends_all_of_them(digits: Small) -> None:
     done = run([*LAUNCH, "build.py", "told"], digits.root)
     assert done.returncode == 1
     assert "nowhere/train-images-idx3-ubyte.gz: no such file" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("of_all", [False, True])
+def test_an_error_of_one_process_alone_loses_the_others(
+    monkeypatch: pytest.MonkeyPatch, of_all: bool
+) -> None:
+    monkeypatch.setattr(crew, "count", lambda: 2)
+    monkeypatch.setattr(crew, "from_first", lambda found=None: found)
+    monkeypatch.setattr(crew, "_lost", [])
+    error = AuthorError("memory is too short")
+    if of_all:
+        everywhere(error)
+    with pytest.raises(AuthorError, match="memory"), crew.called("job", tuple):
+        raise error
+    if of_all:
+        with crew.called("the next", tuple):
+            return
+    with pytest.raises(AuthorError, match="other processes are lost"), crew.called("next", tuple):
+        pass
+
+
+def test_only_the_files_of_a_data_set_are_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "count", lambda: 2)
+    sent: list[object] = []
+    monkeypatch.setattr(crew, "from_first", sent.append)
+    for name in (*DATASETS["mnist"].files, "film.mkv"):
+        (tmp_path / name).write_bytes(b"content")
+    assert crew.sent(lambda _: tmp_path, tmp_path)("mnist") == tmp_path
+    assert sent == [dict.fromkeys(DATASETS["mnist"].files, b"content")]
 
 
 def test_alone_nothing_is_divided() -> None:
