@@ -24,7 +24,8 @@ from generators.figure import (
     no_judge,
 )
 from generators.files import digest, write
-from generators.making_networks import Training
+from generators.keys import experiment_key
+from generators.making_networks import Training, refuse_edited
 from generators.models import Model
 from generators.project import Project, Status, on_stand_in
 from generators.provenance import provenance, versions
@@ -150,6 +151,8 @@ class Maker:
         Where stand-in digits were used, the status returned has the keys that say so.
         """
         section = status.section
+        key = status.experiment.digest
+        refuse_edited(self.project, section.name, key, lambda code: experiment_key(code, section))
         given = Given(partial(self.training.dataset, instead=section.data), self.training.stand_in)
         owned = {
             each.name for each in section.networks if owner(self.project, each) == section.name

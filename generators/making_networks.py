@@ -3,20 +3,21 @@
 import importlib
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from filelock import FileLock
 
+from generators.code import Code
 from generators.content import Network
 from generators.crew import TRAINING, Files, called, contents, lay_down, sent
 from generators.datasets import find
-from generators.errors import MissingDataError
+from generators.errors import AuthorError, MissingDataError
 from generators.figure import Progress, Trained
 from generators.files import digest, sweep
-from generators.keys import network_key
+from generators.keys import Key, network_key
 from generators.networks import Run
 from generators.project import Project
 from generators.provenance import provenance
@@ -27,6 +28,15 @@ from generators.store import RECORD, NetworkRecord, read_sealed, write_sealed
 
 if TYPE_CHECKING:
     import torch
+
+
+def refuse_edited(project: Project, name: str, key: str, key_now: Callable[[Code], Key]) -> None:
+    """Refuse to run what was edited since its key was taken; called once its code is imported.
+
+    Raises: AuthorError, since the results would pass for those of the old code, once it is back.
+    """
+    if key_now(Code(project.root, project.cache / "definitions.json")).digest != key:
+        raise AuthorError(f"{name}: edited since this build began; build again")
 
 
 class Training:
@@ -55,10 +65,11 @@ class Training:
                 if not lacks(record, epochs):
                     return record
             shipped = shipped_file(self.project.root, network)
-            if not force and is_shipped(shipped, key.digest, epochs):
-                return restore(shipped, folder)
             unfinished = self.project.cache / "training" / key.digest
-            if read_sealed(unfinished).record is None:
+            is_done = read_sealed(unfinished).record is not None
+            if not force and not is_done and is_shipped(shipped, key.digest, epochs):
+                return restore(shipped, folder)
+            if not is_done:
                 try:
                     self.fit(network, unfinished, key.digest, progress)
                 except MissingDataError:
@@ -72,6 +83,7 @@ class Training:
 
     def fit(self, network: Network, folder: Path, key: str, told: Progress) -> None:
         trainer = importlib.import_module(network.trainer)
+        refuse_edited(self.project, network.name, key, lambda code: network_key(code, network))
 
         def progress(what: str, done: int, total: int) -> None:
             told(f"{network.name}, {what}", done, total)

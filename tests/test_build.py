@@ -17,6 +17,11 @@ from conftest import Small, forget
 from safetensors.numpy import load_file
 
 import build
+from generators.errors import AuthorError
+from generators.keys import network_key
+from generators.making import Maker
+from generators.project import open_project, status
+from generators.reporting import ignore
 
 FAILING = ("generators/tiny/mixed.py", '    """Make a gradient."""', "    raise RuntimeError('no')")
 
@@ -216,6 +221,21 @@ def test_training_killed_and_resumed_ends_in_the_same_weights(small: Small) -> N
     del interrupted["record.json"], uninterrupted["record.json"]
     assert interrupted == uninterrupted
     assert len(load_file(resumed / "losses.safetensors")) == 6
+
+
+def test_what_is_edited_while_others_are_made_waits_for_the_next_build(small: Small) -> None:
+    project = open_project(small.root, None, False)
+    maker = Maker(project, "cpu", 1)
+    mixed, trained = (status(project, small.section(name)) for name in ("mixed", "trained"))
+    small.edit("generators/tiny/package/furthest.py", "LAST = 1.0", "LAST = 2.0")
+    with pytest.raises(AuthorError, match="mixed: edited since this build began"):
+        maker.make(mixed, ignore)
+    network = trained.section.networks[0]
+    key = network_key(project.code, network).digest
+    small.edit("generators/tiny/training.py", "0.1", "0.2")
+    with pytest.raises(AuthorError, match="small: edited since this build began"):
+        maker.training.fit(network, project.cache / "training" / key, key, ignore)
+    assert not (small.root / "site").exists()
 
 
 def test_a_damaged_network_is_trained_again(built: Small) -> None:

@@ -18,7 +18,7 @@ from generators.errors import AuthorError
 from generators.figure import LOSSES, epoch_file
 from generators.project import open_project
 from generators.shipped import is_shipped, record_in, restore, ship
-from generators.store import NetworkRecord, read_sealed
+from generators.store import NetworkRecord, read_sealed, write_sealed
 
 SHIPPED = Path("generators/tiny/weights/small.safetensors")
 
@@ -58,6 +58,21 @@ def test_a_clone_makes_a_section_without_training(clone: Small) -> None:
     project = open_project(clone.root, None, False)
     told = shipping.ship(project, clone.section("trained").networks[0])
     assert "small.safetensors" in told, "exact weights may be shipped on"
+
+
+def test_a_training_that_was_just_done_goes_before_what_is_shipped(clone: Small) -> None:
+    assert run(clone, "trained") == 0
+    shipped = network_folder(clone)
+    record = cast(NetworkRecord, read_sealed(shipped).record)
+    record["provenance"]["device"] = "a machine of one's own"
+    # As a kill leaves it between the end of a forced training and its place among the networks.
+    done = clone.root / ".cache" / "training" / shipped.name
+    shutil.move(shipped, done)
+    write_sealed(done, record)
+    clone.edit("generators/tiny/trained.py", '["weight"])', '["weight"] * 2)')
+    assert run(clone, "trained") == 0
+    found = cast(NetworkRecord, read_sealed(network_folder(clone)).record)
+    assert found["provenance"]["device"] == "a machine of one's own"
 
 
 def test_what_would_run_does_not_speak_of_training(
