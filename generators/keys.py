@@ -7,6 +7,8 @@ from typing import NamedTuple
 from generators.code import Code
 from generators.content import Network, Section
 from generators.files import digest
+from generators.stand_in import ARCHIVE
+from generators.stand_in import NAME as STAND_IN
 
 FORMAT = "1"
 CASCADE = (
@@ -40,14 +42,15 @@ def network_key(code: Code, network: Network) -> Key:
     """Return the key of a trained network: its trainer's code, its recipe, its seed."""
     parts = code_parts(code, network.trainer, "train")
     parts |= {f"recipe {name}": json.dumps(value) for name, value in network.recipe.items()}
-    return keyed(parts | {"seed": str(network.seed)} | data_part(network.data))
+    return keyed(parts | {"seed": str(network.seed)} | data_part(code, network.data))
 
 
 def experiment_key(code: Code, section: Section) -> Key:
     """Return the key of a section's experiment: code, the parameters it reads, inputs, networks."""
     parts = code_parts(code, section.generator, "experiment")
     # The context derives every random stream from the seed and the section's name.
-    parts |= {"seed": str(section.seed), "name": section.name} | data_part(section.data)
+    parts |= {"seed": str(section.seed), "name": section.name}
+    parts |= data_part(code, section.data)
     parts |= parameter_parts(code, section, "experiment")
     parts |= code_parts(code, "generators.streams", "stream")
     for network in section.networks:
@@ -57,12 +60,15 @@ def experiment_key(code: Code, section: Section) -> Key:
         parts |= section.model.identity
         for module, name in CASCADE:
             parts |= code_parts(code, module, name)
+        if not section.model.judge.endswith(".safetensors"):
+            parts |= code_parts(code, "generators.diffusion.clip", "Clip")
     return keyed(parts)
 
 
-def data_part(name: str) -> dict[str, str]:
+def data_part(code: Code, name: str) -> dict[str, str]:
     """Return the part that tells results apart which are not made on the data asked for."""
-    return {f"data {name}": "in place of mnist"} if name else {}
+    value = file_digest(code.root / ARCHIVE) if name == STAND_IN else "in place of mnist"
+    return {f"data {name}": value} if name else {}
 
 
 def figures_key(code: Code, section: Section, experiment: Key) -> Key:

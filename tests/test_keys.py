@@ -1,10 +1,12 @@
 """What makes a section stale and what does not: the promise of the whole build."""
 
 import pytest
-from conftest import Small
+from conftest import ROOT, Small
 
 from generators.code import Code
 from generators.definitions import summarise
+from generators.keys import experiment_key
+from generators.project import open_project
 
 TINY = "generators/tiny"
 MIXED = "content/b1-mixed.md"
@@ -107,6 +109,17 @@ def test_what_is_remembered_of_the_code_changes_no_key(small: Small) -> None:
     assert Code(small.root, memory).reach("generators.tiny.mixed", "experiment") == reached
     memory.write_bytes(memory.read_bytes()[:100])
     assert Code(small.root, memory).reach("generators.tiny.mixed", "experiment") == reached
+
+
+def test_the_judge_that_is_named_is_part_of_the_key() -> None:
+    project = open_project(ROOT, None, False)
+    section = next(each for each in project.site.sections if each.name == "anagrams")
+    assert section.model
+    embedded = experiment_key(project.code, section)
+    clip = section._replace(model=section.model._replace(judge="openai/clip-vit-base-patch32"))
+    found = "code generators.diffusion.clip:Clip"
+    assert found not in embedded.parts
+    assert found in experiment_key(project.code, clip).parts
 
 
 def test_a_function_reaches_exactly_what_it_uses(small: Small) -> None:

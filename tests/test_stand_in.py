@@ -14,9 +14,9 @@ from generators.content import Network
 from generators.digits.data import load
 from generators.digits.stand_in import archive
 from generators.errors import AuthorError
-from generators.keys import network_key
+from generators.keys import experiment_key, network_key
 from generators.project import open_project
-from generators.stand_in import ARCHIVE, CAPTION, stand_in
+from generators.stand_in import ARCHIVE, CAPTION, NAME, stand_in
 
 MODULE = """
 from dataclasses import dataclass
@@ -101,11 +101,16 @@ def test_results_on_the_stand_in_say_so_and_never_pass_for_mnist(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(digits())
     plain = offline.keys("digit")
+    code, section = open_project(offline.root, None, False).code, offline.section("digit")
     assert run(offline, "digit") == 0
     assert "stand-in digits are used, and figures say so" in capsys.readouterr().out
     record = record_of(offline)
     assert record["shown"][0]["caption"] == f"A digit. {CAPTION}"  # type: ignore[index]
     assert record["experiment"]["key"] != plain[0]
+    assert record["experiment"]["key"] == experiment_key(code, section._replace(data=NAME)).digest
+    path.write_bytes(path.read_bytes() + b"another archive")
+    assert record["experiment"]["key"] != experiment_key(code, section._replace(data=NAME)).digest
+    path.write_bytes(digits())
     assert offline.keys("digit") == plain, "what is wanted is still MNIST"
     assert run(offline, "--check") == 1
     assert "digit: data stand-in is gone" in capsys.readouterr().out
