@@ -3,7 +3,7 @@
 import json
 from typing import TypedDict, cast
 
-from generators.files import digest, write
+from generators.files import digest, sweep, write
 from generators.project import Project, Status
 from generators.store import RECORD, damage_of, listed, read_sealed, seal_of, write_sealed
 
@@ -57,6 +57,7 @@ def publish_pages(project: Project, statuses: list[Status]) -> list[str]:
 
     rendered = Renderer(project, statuses).render()
     before = listed(project.out)
+    sweep(project.out)
     for name in rendered.scripted:
         hint = "npm ci --prefix templates, with Node, renders them"
         print(f"build.py: {name} has new formulas and loads MathJax for them; {hint}")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple, NotRequired, TypedDict
 
-from generators.files import digest, write
+from generators.files import digest, sweep, write
 
 RECORD = "record.json"
 
@@ -144,6 +144,7 @@ def publish(folder: Path, record: Record, contents: dict[str, bytes]) -> None:
     damaged, never taken for whole.
     """
     before = listed(folder)
+    sweep(folder)
     for name, content in contents.items():
         if damage_of(folder / name, digest(content)):
             write(folder / name, content)

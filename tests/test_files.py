@@ -22,10 +22,17 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(
     path = tmp_path / "page.html"
     files.write(path, b"old")
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as raised:
         files.write(path, b"new")
+    assert raised.value.filename == str(path), "the kernel names no file"
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_writer_left_is_not_published(tmp_path: Path) -> None:
+    (tmp_path / ".writing-1-a.png").write_bytes(b"half of it")
+    publish(tmp_path, RECORD, {"a.png": b"a"})
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "record.json"}
 
 
 def test_a_record_is_whole_with_its_files(tmp_path: Path) -> None:
