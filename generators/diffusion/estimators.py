@@ -29,6 +29,9 @@ def guided(told: Estimator, free: Estimator, scale: float | Tensor) -> Combinati
     def join(parts: Sequence[Noise]) -> Noise:
         conditional, unconditional = parts
         strength = torch.as_tensor(scale).to(conditional.mean)
+        if strength.dim():
+            # Images that start later are not under way yet.
+            strength = strength[: len(conditional.mean)]
         mean = unconditional.mean.lerp(conditional.mean, strength)
         return Noise(mean, conditional.spread)
 
