@@ -134,6 +134,11 @@ OBJECTS: dict[str, Concept] = {
 CORE = (*VIEWS, *OBJECTS)
 TAUGHT = CORE[: -len(MORE)]
 """What the cascade learns: few enough for some hours of two CPU cores. The judge knows all."""
+PROMPTED = frozenset({
+    *VIEWS, "man", "man with hat", "old man", "old lady", "barista", "chip", "dog", "cat", "skull",
+    "rocket", "pencil", "eye",
+})  # fmt: skip
+"""What the write-up asks for again and again: drawn twice as often as the rest."""
 
 
 @cache

@@ -86,8 +86,8 @@ def woman(random: Random) -> Image.Image:
 
 def man_with_hat(random: Random) -> Image.Image:
     drawing = Drawing(SPRITE)
-    drawing.place(man(random), 0.5, 1.0, 0.72)
-    drawing.place(glyph("\U0001f3a9"), 0.5, 0.48, 0.48)
+    drawing.place(man(random), 0.5, 1.0, 0.84)
+    drawing.place(glyph("\U0001f3a9"), 0.5, 0.45, 0.45)
     return drawing.image.crop(drawing.image.getbbox())
 
 

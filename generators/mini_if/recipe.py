@@ -44,7 +44,7 @@ WORDS = ("unet.encoder_hid_proj.", "unet.add_embedding.")
 
 RECIPES = {
     "core": (
-        Recipe((16, 32, 64, 128, 256), 16, told=256, young=((2, 40_000), (1, 30_000))),
+        Recipe((16, 32, 64, 128, 256), 32, told=256, young=((2, 40_000), (1, 30_000))),
         Recipe((24, 32, 64, 96), 8),
     ),
     "full": (

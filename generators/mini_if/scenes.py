@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 
 from generators.files import digest
 from generators.mini_if import backgrounds
-from generators.mini_if.concepts import CORE, VIEWS, concept, phrases
+from generators.mini_if.concepts import CORE, PROMPTED, VIEWS, concept, phrases
 from generators.mini_if.drawn import Drawing
 from generators.mini_if.styles import STYLES, to_array, to_image
 
@@ -26,6 +26,8 @@ are the hardest to learn."""
 HELD_OUT = 0.05
 MIRRORED = 0.1
 """How often a thing is seen from its other side. At one half a small network draws both at once."""
+PLAIN = 0.2
+"""How often a photograph's caption says nothing of what is on it. Many sections ask for that."""
 UNSAID = 0.1
 """How often a caption is silent about a background that is not white."""
 BESIDE = (
@@ -79,7 +81,7 @@ def compose(seed: int, number: int, concepts: Sequence[str] = CORE) -> Compositi
 def composed(random: Random, concepts: Sequence[str]) -> Composition:
     style = random.choices(list(SHARES), list(SHARES.values()))[0]
     opening = random.choice(STYLES[style][1])
-    name = random.choice(concepts)
+    name = random.choices(concepts, [1 + (each in PROMPTED) for each in concepts])[0]
     seed = random.getrandbits(48)
     if name in VIEWS:
         caption = f"{opening} {random.choice(phrases(name))}".strip()
@@ -101,7 +103,7 @@ def composed(random: Random, concepts: Sequence[str]) -> Composition:
 
 def maybe_plain(caption: str, style: str, random: Random) -> str:
     """Now and then a photograph is called just that."""
-    is_plain = style == "photo" and random.random() < 0.08
+    is_plain = style == "photo" and random.random() < PLAIN
     return "a high quality photo" if is_plain else caption
 
 
