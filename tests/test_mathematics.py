@@ -50,6 +50,16 @@ def test_a_wrong_formula_is_named(tex: str) -> None:
     assert [formula.tex for formula in formulas(html)] == [tex], "the other one is rendered"
 
 
+def test_no_line_is_broken_between_a_formula_and_its_punctuation() -> None:
+    known = {Formula(tex, False).key: f"<i>{tex}</i>" for tex in "abcd"}
+    html = Mathematics(TEMPLATES, known).insert(page("So ($a$ and $b$), $c$. Then $d$ again"))
+    bound = '<span class="together">'
+    assert html["page"].strip() == (
+        f"<p>So {bound}(<i>a</i></span> and {bound}<i>b</i>),</span> {bound}<i>c</i>.</span>"
+        " Then <i>d</i> again</p>"
+    )
+
+
 def test_a_glyph_is_drawn_once_on_a_page(tmp_path: Path) -> None:
     drawn = (
         '<mjx-container><svg><path d="M1 2Z"></path><path d="M3 4Z"></path></svg></mjx-container>'

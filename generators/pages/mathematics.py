@@ -12,7 +12,8 @@ from typing import NamedTuple
 from generators.files import digest
 
 FORMAT = "1"
-INLINE = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
+INLINE = re.compile(r'<span class="arithmatex">\\\(([^<]*)\\\)</span>')
+PUNCTUATED = re.compile(rf"\(?{INLINE.pattern}[.,;:?!)]+|\({INLINE.pattern}")
 DISPLAY = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOTALL)
 GLYPH = re.compile(r'<path d="([^"]+)"></path>')
 
@@ -81,7 +82,9 @@ class Mathematics:
         def display(match: re.Match[str]) -> str:
             return self.shown(Formula(html.unescape(match[1]).strip(), True), match[0])
 
-        return DISPLAY.sub(display, INLINE.sub(inline, page))
+        # Browsers would break a line between a formula and its full stop.
+        together = PUNCTUATED.sub(r'<span class="together">\g<0></span>', page)
+        return DISPLAY.sub(display, INLINE.sub(inline, together))
 
     def shown(self, formula: Formula, source: str) -> str:
         if formula.key not in self.known:
