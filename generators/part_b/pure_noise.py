@@ -110,14 +110,14 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         "repeated",
         r"The denoiser of $\sigma = 0.5$ applied to pure noise, then to its own output, and so on; "
         "all clipped to $[0, 1]$.",
-        "Noise turns into broken strokes; some fade to black, the others end as one short line.",
+        "Noise turns into broken strokes; some fade to black, the others end as a few firm lines.",
         [list(results.repeated[step]) for step in chosen],
         [str(step) for step in chosen],
     )
     yield Animation(
         "repeated-animation",
         f"The same, all {len(results.repeated) - 1} applications one after the other.",
-        "Patches of noise turn into strokes, which fade to black or end as one short line.",
+        "Patches of noise turn into strokes, which fade to black or end as a few firm lines.",
         [np.concatenate(list(frame), axis=1) for frame in results.repeated],
         200,
     )
