@@ -166,7 +166,8 @@ def sample_figures(
     pairs = zip(results.states[shown], results.estimates[shown], strict=True)
     yield Trajectory(
         "way",
-        "The way to the first five samples: the states $x_t$, then the data estimated from each.",
+        "The way to the first five samples: the states $x_t$ reached, then the digits that the "
+        "network saw in the states before them.",
         "Noise from which digits emerge; in the estimates they can be seen earlier, blurred.",
         [[*state[:SHOWN], *estimate] for state, estimate in pairs],
         [f"t = {time:g}" for time in results.times[shown]],

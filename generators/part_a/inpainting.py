@@ -131,8 +131,8 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         )
         yield Comparison(
             f"upsampled-{index + 1}",
-            f"The picture, and the plain result for “{own}”. {enlarged} Outside the mask, too, "
-            "what is seen after that is stage 2's.",
+            f"The picture, and the plain result for “{own}”. {enlarged} Stage 2 draws "
+            "everything anew, outside the mask too.",
             f"The picture before, and with a part made anew as {own}.",
             results.large_originals[index],
             results.large[1][index],

@@ -136,7 +136,10 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     )
     guidance = rf"guidance $\gamma = {parameters.scale:g}$ in stage 1, seed {results.seed}"
     if results.tried > 1:
-        guidance += f", each prompt with that of {results.tried} noises that the judge likes best"
+        guidance += (
+            f", each prompt with that of {results.tried} noises of which the judge likes best what "
+            f"{parameters.first[0]} updates make"
+        )
     yield Panels(
         "grid",
         f"The same prompts and the same noise; columns say the updates in stage 1 and in stage 2. "

@@ -100,13 +100,13 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
 
 
 def verdict(sigmas: Sequence[float], network: Sequence[float], linear: Sequence[float]) -> str:
-    """Say from which σ on the linear denoiser is ahead of the network."""
+    """Say at which σ the linear denoiser is ahead of the network."""
     behind = [
         sigma for sigma, ours, other in zip(sigmas, network, linear, strict=True) if other > ours
     ]
     if not behind:
         return r"The network is ahead at every $\sigma$ shown."
-    if behind != list(sigmas)[-len(behind) :]:
+    if len(behind) == 1 or behind != list(sigmas)[-len(behind) :]:
         listed = ", ".join(f"{sigma:g}" for sigma in behind)
         return rf"The linear denoiser is ahead at $\sigma = {listed}$."
     return f"From $\\sigma = {behind[0]:g}$ on, the linear denoiser is ahead."

@@ -57,7 +57,7 @@ def bound_weights() -> Plot:
     ratio = [signal_to_noise(noises.at(t)) for t in times]
     gain = [(signal_to_noise(noises.at(t - 1)) - r) / 2 for t, r in zip(times, ratio, strict=True)]
     weights = {
-        "squared error of x_0": gain,
+        "squared error of x₀": gain,
         "of ε": [g / r for g, r in zip(gain, ratio, strict=True)],
         "of v": [g / (1 + r) for g, r in zip(gain, ratio, strict=True)],
     }
@@ -79,7 +79,7 @@ def plain_weights() -> Plot:
     logarithms = np.linspace(-6, 6, 121)
     ratio = np.exp(logarithms)
     weights = {
-        "plain error of x_0": np.ones_like(ratio),
+        "plain error of x₀": np.ones_like(ratio),
         "of ε: SNR": ratio,
         "of v: 1 + SNR": 1 + ratio,
     }
@@ -92,7 +92,7 @@ def plain_weights() -> Plot:
         "constant to the line.",
         [Series(label, logarithms.tolist(), values.tolist()) for label, values in weights.items()],
         "log SNR",
-        "weight of the error of x_0",
+        "weight of the error of x₀",
         True,
     )
 
@@ -131,7 +131,9 @@ def gap(results: Results, parameters: Parameters) -> Iterator[Output]:
         "gap",
         "What finitely many Gaussian steps lose, even with the exact denoiser: the negative "
         rf"bound less the entropy of the data ({results.entropy:.3f} nats), for a mixture of "
-        f"{len(parameters.means)} Gaussians on a line and three choices of the variance.",
+        f"{len(parameters.means)} Gaussians on a line and three choices of the variance. The times "
+        r"are spread evenly over the schedule of Part A; the last step, where $\tilde\beta = 0$, "
+        "has the best variance in all three.",
         "Three falling curves on a logarithmic axis; the best variance is below the two fixed "
         "ones, which it meets as steps grow many.",
         series,

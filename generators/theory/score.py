@@ -107,8 +107,8 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         rf"A density on the line, data at the left ($t = 0$) and noise at the right ($t = T$), "
         rf"bright where $p_t$ is high; $x$ runs upwards from ${-REACH:g}$ to ${REACH:g}$. Above, "
         f"{len(walks)} walks of the ancestral sampler in {parameters.steps} steps; below, from the "
-        "same noises, the paths of the probability-flow ODE. Both have the same density at every "
-        "time.",
+        "same noises, the paths of the probability-flow ODE. Both have, the walks up to their "
+        "finite steps, the same density at every time.",
         "Three bright bands at the left melt into one wide band at the right. In the upper picture "
         "jagged walks lead along them, in the lower one smooth curves that never cross.",
         [[drawn(flow, walks)], [drawn(flow, carried(densities, -1, walks[:, -1]))]],

@@ -14,6 +14,8 @@ from generators.parameters import Range
 from generators.theory.nats import prior_term
 
 DIGIT_STEPS = 300
+MNIST_SQUARE = 0.112
+"""The mean of the squared pixels of MNIST's training images, in [0, 1]."""
 """The T of the schedule of Part B."""
 
 
@@ -53,8 +55,8 @@ def cosine() -> Schedule:
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     curves = {
-        "weight of x_0": results.of_x_0,
-        "weight of x_t": results.of_x_t,
+        "weight of x₀": results.of_x_0,
+        "weight of xₜ": results.of_x_t,
         "deviation": results.deviation,
     }
     yield Plot(
@@ -81,6 +83,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     last = linear(DIGIT_STEPS).alpha_bar[-1].item()
     yield Number("alpha-bar-digits", f"{last:.3f}")
     yield Number("prior-term-digits", f"{prior_term(last, 1.0):.3f}")
+    yield Number("prior-term-mnist", f"{prior_term(last, MNIST_SQUARE):.4f}")
 
 
 def scientific(value: float) -> str:
