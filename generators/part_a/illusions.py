@@ -13,6 +13,9 @@ from generators.diffusion.scores import Look, alignment, concealment, seen
 from generators.figure import Context
 from generators.part_a.descents import check_as_many, sample, times_of
 
+NOUGHT = 0.1
+"""A similarity below this is one of pictures and texts that have nothing to do with each other."""
+
 
 @dataclass(frozen=True)
 class Manner:
@@ -78,4 +81,5 @@ def scored(
         return ""
     among = f", chosen among {tried} by alignment" if tried > 1 else ""
     scores = f"alignment {alignments[number]:.2f}, concealment {concealments[number]:.2f}"
-    return f" By the judge: {scores}{among}."
+    lost = "; the weaker side has not come out" if alignments[number] < NOUGHT else ""
+    return f" By the judge: {scores}{among}{lost}."
