@@ -50,6 +50,13 @@ def test_a_wrong_formula_is_named(tex: str) -> None:
     assert [formula.tex for formula in formulas(html)] == [tex], "the other one is rendered"
 
 
+def test_a_formula_that_may_be_broken_is_not_bound() -> None:
+    broken = "<i>a</i><mjx-break></mjx-break><i>b</i>"
+    known = {Formula("ab", False).key: broken}
+    html = Mathematics(TEMPLATES, known).insert(page("So ($ab$)."))["page"]
+    assert html.strip() == f"<p>So ({broken}).</p>"
+
+
 def test_no_line_is_broken_between_a_formula_and_its_punctuation() -> None:
     known = {Formula(tex, False).key: f"<i>{tex}</i>" for tex in "abcd"}
     html = Mathematics(TEMPLATES, known).insert(page("So ($a$ and $b$), $c$. Then $d$ again"))

@@ -532,9 +532,7 @@ def test_the_step_counts_are_those_of_their_columns(context: Context, tmp_path: 
     assert np.array_equal(results.small[1], small(0))
     judged = setup.experiment(replace(context, judge=Last), replace(parameters, candidates=3))
     assert np.array_equal(judged.small[1], small(2))
-    assert (
-        "of 3 noises that the judge" in drawn(setup, judged, parameters, tmp_path)["grid"].caption
-    )
+    assert "that of 3 noises" in drawn(setup, judged, parameters, tmp_path)["grid"].caption
     shown = drawn(setup, results, parameters, tmp_path)
     assert shown["grid"].columns == ["2 + 1", "2 + 2", "3 + 2"]
     assert np.array_equal(shown["grid"].rows[1][2], results.large[2, 1])

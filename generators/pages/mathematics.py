@@ -13,7 +13,7 @@ from generators.files import digest
 
 FORMAT = "1"
 INLINE = re.compile(r'<span class="arithmatex">\\\(([^<]*)\\\)</span>')
-PUNCTUATED = re.compile(rf"\(?{INLINE.pattern}[.,;:?!)]+|\({INLINE.pattern}")
+PUNCTUATED = re.compile(rf"(?P<before>\(?){INLINE.pattern}(?P<after>[.,;:?!)]*)")
 DISPLAY = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOTALL)
 GLYPH = re.compile(r'<path d="([^"]+)"></path>')
 
@@ -77,14 +77,18 @@ class Mathematics:
 
     def replaced(self, page: str) -> str:
         def inline(match: re.Match[str]) -> str:
-            return self.shown(Formula(html.unescape(match[1]), False), match[0])
+            before, after = match["before"], match["after"]
+            written = match[0].removeprefix(before).removesuffix(after)
+            shown = self.shown(Formula(html.unescape(match[2]), False), written)
+            whole = f"{before}{shown}{after}"
+            # Browsers would break a line between a formula and its full stop.
+            is_bound = whole != shown and "<mjx-break" not in shown
+            return f'<span class="together">{whole}</span>' if is_bound else whole
 
         def display(match: re.Match[str]) -> str:
             return self.shown(Formula(html.unescape(match[1]).strip(), True), match[0])
 
-        # Browsers would break a line between a formula and its full stop.
-        together = PUNCTUATED.sub(r'<span class="together">\g<0></span>', page)
-        return DISPLAY.sub(display, INLINE.sub(inline, together))
+        return DISPLAY.sub(display, PUNCTUATED.sub(inline, page))
 
     def shown(self, formula: Formula, source: str) -> str:
         if formula.key not in self.known:
