@@ -14,9 +14,9 @@ from generators.parameters import Range
 from generators.theory.nats import prior_term
 
 DIGIT_STEPS = 300
+"""The T of the schedule of Part B."""
 MNIST_SQUARE = 0.112
 """The mean of the squared pixels of MNIST's training images, in [0, 1]."""
-"""The T of the schedule of Part B."""
 
 
 @dataclass(frozen=True)
