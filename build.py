@@ -34,11 +34,13 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("sections", nargs="*", metavar="SECTION", help="make only these (default: all)")
-    add("--force", action="store_true", help="make them even if fresh, networks of theirs included")
+    how = parser.add_mutually_exclusive_group().add_argument
+    how("--force", action="store_true", help="make them even if fresh, networks of theirs included")
+    how("--accept", action="store_true", help="only code changed, no result: take them as made")
+    how("--render-only", action="store_true", help="render pages, run nothing")
     add("--check", action="store_true", help="change nothing; exit 1 and say why if stale")
     add("--explain", metavar="SECTION", help="say what changed since a section was made")
     add("--dry-run", action="store_true", help="say what would be made, and how long it took last")
-    add("--render-only", action="store_true", help="render pages, run nothing")
     add("--list", action="store_true", help="list sections")
     add("--serve", action="store_true", help="serve the site, render and reload on every change")
     add("--port", type=int, default=8000, metavar="N", help="for --serve (default: 8000; 0: any)")
@@ -121,6 +123,12 @@ def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
             write(project.out / MARK, b"")
             statuses = read_statuses(project)
             stale = wanted(statuses, chosen)
+            if chosen.accept:
+                from generators.accepting import accept
+
+                say(accept(project, stale))
+                statuses = read_statuses(project)
+                stale = wanted(statuses, chosen)
         outcomes = {} if chosen.render_only else make(project, stale, chosen)
         statuses = [
             status(project, s.section) if s.section.name in outcomes else s for s in statuses

@@ -97,6 +97,11 @@ def file_digest(path: Path) -> str:
     return digest(path.read_bytes())[:16]
 
 
+def is_code(part: str) -> bool:
+    """Whether a part of a key is a definition, of a section or of one of its networks."""
+    return part.startswith("code ") or ": code " in part
+
+
 def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
     """Say in words, one line each, what makes two keys differ."""
     lines = []
@@ -106,6 +111,6 @@ def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
         elif name not in new:
             lines.append(f"{name} is gone")
         elif old[name] != new[name]:
-            is_hash = name.startswith(("code ", "input ")) or ": code " in name
+            is_hash = is_code(name) or name.startswith("input ")
             lines.append(f"{name} changed" + ("" if is_hash else f": {old[name]} → {new[name]}"))
     return lines

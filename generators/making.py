@@ -29,7 +29,7 @@ from generators.making_networks import Training, refuse_edited
 from generators.models import Model
 from generators.project import Project, Status, on_stand_in
 from generators.provenance import provenance, versions
-from generators.results import pack, unpack
+from generators.results import RESULTS, pack, unpack
 from generators.shipped import epochs_read
 from generators.stand_in import CAPTION, NAME, Given
 from generators.store import (
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from generators.diffusion.scores import Judge
 
 KEPT = 1_000_000
-RESULTS = "results.safetensors"
 OF_CASCADES = ("diffusers", "transformers")
 
 

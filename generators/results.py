@@ -11,6 +11,7 @@ from safetensors.numpy import save
 
 from generators.errors import AuthorError
 
+RESULTS = "results.safetensors"
 Results = TypeVar("Results")
 
 

@@ -144,6 +144,18 @@ def ship(path: Path, folder: Path, record: NetworkRecord, epochs: Iterable[int])
     return sum(map(len, contents))
 
 
+def relabel(path: Path, record: NetworkRecord) -> None:
+    """Write another record into the first file of a network, beside the same tensors."""
+    from safetensors import safe_open
+    from safetensors.torch import save
+
+    from generators.weights import read_tensors
+
+    with safe_open(path, "pt") as file:
+        told = file.metadata()
+    write(path, save(read_tensors(path), told | {"record": json.dumps(record, sort_keys=True)}))
+
+
 def size(tensors: "dict[str, Tensor]") -> int:
     return sum(each.numel() * each.element_size() for each in tensors.values())
 

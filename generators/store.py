@@ -10,7 +10,10 @@ RECORD = "record.json"
 
 
 class Provenance(TypedDict):
-    """Where, when and with what something was made; `model` names the cascade of its part."""
+    """Where, when and with what something was made; `model` names the cascade of its part.
+
+    `accepted` says when and at which commits an author took it over from code that had changed.
+    """
 
     made: str
     seconds: float
@@ -18,6 +21,7 @@ class Provenance(TypedDict):
     versions: dict[str, str]
     commit: str
     model: NotRequired[str]
+    accepted: NotRequired[list[str]]
 
 
 class Half(TypedDict):

@@ -49,4 +49,5 @@ def card_facts(record: Record) -> list[tuple[str, str]]:
         ("commit", provenance["commit"] or "none"),
         ("key", record["experiment"]["key"]),
     ]
+    facts += [("accepted", accepted) for accepted in provenance.get("accepted", [])]
     return facts
