@@ -14,6 +14,8 @@ from generators.files import digest
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+BLOCKS = (ast.For, ast.While, ast.With, ast.If, ast.Try, ast.Match)
+"""What may fill a table of the module beside the names that it binds."""
 PARAMETERS = ("Parameters", "Recipe")
 IGNORED = {"ctx", "type_comment", "type_ignores", "kind", "lineno", "returns"}
 
@@ -31,7 +33,8 @@ def summarise(source: str, module: str, is_package: bool = False) -> Summary:
         if is_text(statement) or is_for_checkers(statement):
             continue
         names = list(bound([statement]))
-        if not names and not isinstance(statement, (ast.Import, ast.ImportFrom)):
+        is_import = isinstance(statement, (ast.Import, ast.ImportFrom))
+        if isinstance(statement, BLOCKS) or (not names and not is_import):
             loose.append(statement)
         for name in names:
             statements.setdefault(name, []).append(statement)

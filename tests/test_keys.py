@@ -46,6 +46,11 @@ CHANGES_EXPERIMENT = {
     "a name imported by a star": (f"{TINY}/colours.py", "WHITE = 1.0", "WHITE = 0.5"),
     "what the context draws from": ("generators/streams.py", ">> 1", ">> 2"),
     "a statement beside the functions": (f"{TINY}/near.py", "def other", "print()\n\ndef other"),
+    "a loop beside the functions": (
+        f"{TINY}/near.py",
+        "def other",
+        "for number in ():\n    print(number)\n\n\ndef other",
+    ),
     "a parameter": (MIXED, "scale = 0.5", "scale = 0.25"),
     "a default that is used": (f"{TINY}/mixed.py", '"input.bin"\n', '"b2-plain.md"\n'),
     "the bytes of an input": ("content/input.bin", "8", "88"),

@@ -18,6 +18,7 @@ MUTATIONS = {
     "only one import away is followed": ("code.py", "waiting += follow", "waiting += follow if node[0] == module else []"),
     "star imports are overlooked": ("code.py", 'if "*" in summary.imports:', "if False:"),
     "statements beside functions are overlooked": ("definitions.py", "loose.append(statement)", "pass"),
+    "loops beside functions are overlooked": ("definitions.py", "isinstance(statement, BLOCKS) or ", ""),
     "docstrings count": ("definitions.py", "return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)", "return False"),
     "annotations count": ("definitions.py", 'annotation = name == "annotation" and isinstance(node, ast.arg)', "annotation = False"),
     "every parameter counts": ("keys.py", "if reads is None or name in reads:", "if True:"),
