@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 SMALL = 1 << 20
 """Weights of an epoch below this many bytes are shipped as they are."""
-HEADER = 1 << 20
+HEADER = 1 << 24
+"""Bytes of a file's header that are read at most; one epoch takes some 15,000."""
 LARGEST = 16_000_000
 """Bytes of tensors that one file holds at most, if no epoch alone has more."""
 
@@ -139,7 +140,7 @@ def ship(path: Path, folder: Path, record: NetworkRecord, epochs: Iterable[int])
     files = part_files(path, len(parts))
     for file, content in zip(files[::-1], contents[::-1], strict=True):
         write(file, content)
-    for other in set(path.parent.glob(f"{path.stem}.*{path.suffix}")) - set(files):
+    for other in set(path.parent.glob(f"{path.stem}.[0-9]*{path.suffix}")) - set(files):
         other.unlink()
     return sum(map(len, contents))
 

@@ -191,8 +191,11 @@ def test_what_is_too_large_for_one_file_is_in_several(
     with pytest.raises(AuthorError, match=r"shipped.safetensors is damaged.*2.safetensors"):
         restore(path, tmp_path / "again")
     (tmp_path / "gone").rename(second)
+    another = tmp_path / "shipped.too.safetensors"
+    another.touch()
     written(tmp_path, *networks[:2])
     assert not second.exists()
+    assert another.exists(), "it is of a network called shipped.too"
     restore(path, tmp_path / "again")
 
 
