@@ -7,6 +7,7 @@ nothing but the checkout needs to be on every machine.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeAlias, cast
 
@@ -21,6 +22,8 @@ from generators.errors import AuthorError
 from generators.processes import count, everywhere, is_everywhere, rank
 
 TRAINING, EXPERIMENT = "training", "experiment"
+PATIENCE = timedelta(days=1)
+"""How long helpers wait for a job: the first process may wait for another build, or draw."""
 Files: TypeAlias = dict[str, bytes]
 Job: TypeAlias = tuple[str, tuple[object, ...]]
 """What the helpers are called to: the name of it, and what it needs."""
@@ -32,7 +35,7 @@ def join(device: torch.device) -> torch.device:
     """Meet the other processes, if there are any; return this one's device of the kind wanted."""
     if count() == 1:
         return device
-    state = PartialState(cpu=device.type == "cpu")
+    state = PartialState(cpu=device.type == "cpu", timeout=PATIENCE)
     return device if device.type == "cpu" else torch.device(state.device)
 
 
