@@ -137,12 +137,9 @@ def normalised(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
     if not norm.training:
         return torch.as_tensor(nn.BatchNorm2d.forward(norm, x))
     y = x.float()
-    size = y.new_full((1,), y.numel() / y.shape[1])
-    sums = summed(torch.cat([y.sum((0, 2, 3)), y.square().sum((0, 2, 3)), size]))
-    mean, square = (sums[:-1] / sums[-1]).chunk(2)
-    variance = (square - mean.square()).clamp(min=0)
+    mean, variance, size = moments(y)
     with torch.no_grad():
-        unbiased = variance * sums[-1] / (sums[-1] - 1)
+        unbiased = variance * size / (size - 1)
         assert norm.running_mean is not None
         assert norm.running_var is not None
         assert norm.num_batches_tracked is not None
@@ -151,8 +148,31 @@ def normalised(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
         norm.running_var.lerp_(unbiased, norm.momentum)
         norm.num_batches_tracked += 1
     factor: Tensor = norm.weight * (variance + norm.eps).rsqrt()
-    shift = norm.bias - mean * factor
-    return torch.as_tensor(y * factor[:, None, None] + shift[:, None, None]).to(x.dtype)
+    normal = (y - across(mean)) * across(factor) + across(norm.bias)
+    return torch.as_tensor(normal).to(x.dtype)
+
+
+def moments(mine: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return each channel's mean and variance (C,), and how many values it has in all processes.
+
+    What each has of them is joined as Chan, Golub and LeVeque (1979) do; the difference of two
+    large sums would leave nothing of the variance of values far from zero.
+    """
+    size = mine.new_full((1,), mine.numel() / mine.shape[1])
+    mean = mine.sum((0, 2, 3)) / size.clamp(min=1)
+    squares = (mine - across(mean)).square().sum((0, 2, 3))
+    row = torch.cat([mean, squares, size])
+    others = row.new_zeros(1, len(row))
+    rows = [row[None] if number == rank() else others for number in range(count())]
+    means, squares, sizes = summed(torch.cat(rows)).tensor_split((len(mean), -1), dim=1)
+    total = sizes.sum()
+    mean = (sizes * means).sum(0) / total
+    between = (sizes * (means - mean).square()).sum(0)
+    return mean, (squares.sum(0) + between) / total, total
+
+
+def across(channels: Tensor) -> Tensor:
+    return channels[:, None, None]
 
 
 def sum_gradients(optimizer: torch.optim.Optimizer, *_: object) -> None:
