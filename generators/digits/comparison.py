@@ -14,10 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from generators.digits.classifier import classifier
 from generators.digits.conditioned import class_unet
-from generators.digits.data import Digits
-from generators.digits.jury import Jury
-from generators.digits.many import Sampler, samples
+from generators.digits.data import Digits, load
+from generators.digits.jury import Jury, jury
+from generators.digits.many import Sampler, samples, seeds_of
+from generators.figure import Context
 
 
 class Cell(NamedTuple):
@@ -64,6 +66,25 @@ class Comparison:
     def score(self, images: Tensor) -> NDArray[np.float32]:
         """Return the scores (5,) of images (N, 28, 28) uint8."""
         return np.array(self.jury.score(images, self.wanted.labels, self.reference_seed), "f4")
+
+
+def comparison_with(
+    context: Context, judges: tuple[str, str], data: Tensor, count: int
+) -> Comparison:
+    """Return the comparison of samples with `count` test digits, and with training digits `data`.
+
+    `judges` name two networks of the section: one for features, one for answers.
+    """
+    test = drawn(load(context.dataset("mnist"), "t10k"), count, context.stream("test"))
+    trained = [context.networks[name] for name in judges]
+    features, answers = (classifier(each.weights(each.epochs)) for each in trained)
+    return Comparison(
+        jury(features.to(context.device), answers.to(context.device), data),
+        test,
+        seeds_of(context.stream("samples"), len(test.labels)),
+        context.stream("references"),
+        context.device,
+    )
 
 
 def drawn(digits: Digits, count: int, seed: int) -> Digits:

@@ -7,14 +7,12 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.digits.classifier import classifier
-from generators.digits.comparison import Cell, Comparison, drawn
+from generators.digits.comparison import Cell, comparison_with
 from generators.digits.data import load
 from generators.digits.ddpm import linear
 from generators.digits.flow import euler
-from generators.digits.jury import jury
 from generators.digits.leaking import Leaking, end_of
-from generators.digits.many import Ancestral, Integrated, seeds_of
+from generators.digits.many import Ancestral, Integrated
 from generators.digits.scores import score_numbers
 from generators.figure import Context, Number, Output, Panels
 from generators.parameters import Range
@@ -52,20 +50,9 @@ class Results:
 
 def experiment(context: Context, parameters: Parameters) -> Results:
     """Sample and judge every row, of the same digits and from the same noise."""
-    folder = context.dataset("mnist")
-    data = load(folder, "train").first(parameters.references).images
-    test = drawn(load(folder, "t10k"), parameters.count, context.stream("test"))
-    judges = [context.networks[name] for name in (parameters.features, parameters.answers)]
-    by_features, by_answers = (
-        classifier(each.weights(each.epochs)).to(context.device) for each in judges
-    )
-    comparison = Comparison(
-        jury(by_features, by_answers, data),
-        test,
-        seeds_of(context.stream("samples"), len(test.labels)),
-        context.stream("references"),
-        context.device,
-    )
+    data = load(context.dataset("mnist"), "train").first(parameters.references).images
+    judges = (parameters.features, parameters.answers)
+    comparison = comparison_with(context, judges, data, parameters.count)
     schedule = linear(parameters.steps)
     rows = (
         (parameters.diffusion, Ancestral(schedule), (1.0, parameters.scale)),
@@ -79,9 +66,10 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         for scale in scales
     ]
     table = comparison.table(cells, lambda done: context.progress("rows", done, len(cells)))
-    bright = [images.float().mean().item() / 255 for images in (test.images, *table.images)]
+    real = comparison.wanted.images
+    bright = [images.float().mean().item() / 255 for images in (real, *table.images)]
     return Results(
-        comparison.score(test.images),
+        comparison.score(real),
         table.scores,
         np.array(bright, np.float32),
         table.images[:, :SHOWN].numpy(),

@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from generators.digits.classifier import classifier
-from generators.digits.comparison import Cell, Comparison, Table, drawn
+from generators.digits.comparison import Cell, Table, comparison_with
 from generators.digits.data import load
 from generators.digits.flow import midpoint
-from generators.digits.jury import Score, jury, nearest_images
-from generators.digits.many import Integrated, samplers, seeds_of
+from generators.digits.jury import Score, nearest_images
+from generators.digits.many import Integrated, samplers
 from generators.digits.scores import guidance_plot, sampler_panels, score_numbers, steps_plot
 from generators.errors import AuthorError
 from generators.figure import Context, Number, Output, Panels
@@ -65,20 +64,9 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     """Fill the tables, then look up the training digits nearest to the samples."""
     if parameters.scale not in parameters.scales:
         raise AuthorError(f"scale = {parameters.scale:g}, expected one of scales")
-    folder = context.dataset("mnist")
-    data = load(folder, "train").first(parameters.references).images
-    test = drawn(load(folder, "t10k"), parameters.count, context.stream("test"))
-    judges = [context.networks[name] for name in (parameters.features, parameters.answers)]
-    by_features, by_answers = (
-        classifier(each.weights(each.epochs)).to(context.device) for each in judges
-    )
-    comparison = Comparison(
-        jury(by_features, by_answers, data),
-        test,
-        seeds_of(context.stream("samples"), len(test.labels)),
-        context.stream("references"),
-        context.device,
-    )
+    data = load(context.dataset("mnist"), "train").first(parameters.references).images
+    judges = (parameters.features, parameters.answers)
+    comparison = comparison_with(context, judges, data, parameters.count)
 
     def table(what: str, cells: list[Cell]) -> Table:
         return comparison.table(cells, lambda done: context.progress(what, done, len(cells)))
@@ -91,10 +79,11 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     found = nearest_images(guided, data, NEAREST)
     closest = found.distances[:, 0].argsort()[:SHOWN]
     near = torch.cat((guided[closest, None], data[found.indices[closest]]), dim=1)
-    of_test = nearest_images(test.images, data, 1).distances[:, 0]
+    real = comparison.wanted.images
+    of_test = nearest_images(real, data, 1).distances[:, 0]
     shape = (-1, len(parameters.evaluations))
     return Results(
-        comparison.score(test.images),
+        comparison.score(real),
         steps.scores.reshape(*shape, len(Score._fields)),
         sweep.scores,
         earlier.scores,
