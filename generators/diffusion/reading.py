@@ -9,8 +9,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from generators.digits.training import bfloat16_pays
 from generators.errors import AuthorError
+from generators.machine import bfloat16_pays
 from generators.models import MANIFEST, digest_of_file
 
 HEADROOM = 2 << 30

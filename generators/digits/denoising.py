@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from generators.digits.data import load
-from generators.digits.training import Plan, bfloat16_pays, fit
+from generators.digits.training import Plan, fit
 from generators.digits.unet import UNet
+from generators.machine import bfloat16_pays
 from generators.networks import Run
 from generators.parameters import Range
 from generators.streams import stream

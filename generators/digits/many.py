@@ -11,7 +11,7 @@ from generators.digits.ddpm import Schedule, ancestral, ddim, linear
 from generators.digits.flow import Increment, euler, heun, integrate, midpoint, velocity_of
 from generators.digits.respacing import falling, respaced, told_original_time
 from generators.digits.sampling import Prediction, Step, Streams, guided, unguided
-from generators.digits.training import bfloat16_pays
+from generators.machine import bfloat16_pays
 from generators.streams import stream
 
 Sampler = Callable[[Prediction, int, Streams], Iterable[Step]]

@@ -11,8 +11,9 @@ from torch import Tensor
 from generators.digits.conditioned import CLASSES, one_hot
 from generators.digits.curves import loss_plot
 from generators.digits.sampling import Step, Streams
-from generators.digits.training import bfloat16_pays, read_losses
+from generators.digits.training import read_losses
 from generators.figure import Animation, Context, Number, Output, Panels, Trained, Trajectory
+from generators.machine import bfloat16_pays
 from generators.streams import stream
 from generators.weights import read_tensors
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from generators.digits.data import Digits, scaled
+from generators.machine import bfloat16_pays
 from generators.networks import Run
 from generators.streams import stream
 from generators.weights import read_tensors
@@ -66,13 +67,6 @@ def updates(
         value.backward()
         optimizer.step()
         yield value.detach()
-
-
-def bfloat16_pays(device: torch.device) -> bool:
-    """Whether `device` multiplies bfloat16 in hardware; emulated, it is slower than float32."""
-    if device.type == "cpu":
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-    return device.type == "cuda"
 
 
 def read_losses(path: Path) -> list[Tensor]:

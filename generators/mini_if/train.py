@@ -24,9 +24,8 @@ from transformers import PreTrainedTokenizerFast
 
 from generators.diffusion.schedule import schedule_of
 from generators.diffusion.scheduler_config import SchedulerConfig
-from generators.digits.training import bfloat16_pays
 from generators.errors import AuthorError
-from generators.machine import choose_device, cores, prepare
+from generators.machine import bfloat16_pays, choose_device, cores, prepare
 from generators.mini_if.captions import learn_captions
 from generators.mini_if.concepts import CORE, taught
 from generators.mini_if.examples import Examples

@@ -44,8 +44,8 @@ from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
 
 from generators import machine  # noqa: E402
 from generators.digits import data, denoising  # noqa: E402
-from generators.digits.training import bfloat16_pays  # noqa: E402
 from generators.digits.unet import UNet  # noqa: E402
+from generators.machine import bfloat16_pays  # noqa: E402
 from generators.networks import Run  # noqa: E402
 
 WARM_UP = 2
