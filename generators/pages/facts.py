@@ -49,5 +49,6 @@ def card_facts(record: Record) -> list[tuple[str, str]]:
         ("commit", provenance["commit"] or "none"),
         ("key", record["experiment"]["key"]),
     ]
-    facts += [("accepted", accepted) for accepted in provenance.get("accepted", [])]
+    for note in provenance.get("accepted", []):
+        facts.append(("taken over", f"{note}: code changed and, its author says, no result"))
     return facts
