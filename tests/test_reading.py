@@ -11,6 +11,7 @@ from diffusers import UNet2DConditionModel
 from oracles import images, schedule
 from torch import Tensor, nn
 
+from generators import machine
 from generators.diffusion import reading
 from generators.diffusion.loading import load_stage, open_cascade
 from generators.diffusion.reading import precision, read_network, settle
@@ -124,6 +125,25 @@ def test_each_device_has_its_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found == [torch.float16, torch.bfloat16, torch.float32]
     monkeypatch.setattr(reading, "bfloat16_pays", lambda device: False)
     assert precision(CPU) == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("amx", "avx512", "processor", "expected"),
+    [
+        (True, True, "Intel(R) Xeon(R) Processor", True),
+        (False, True, "Intel(R) Xeon(R) Processor", False),
+        (False, True, "AMD EPYC", True),
+        (False, False, "AMD EPYC", False),
+        (False, False, "arm64", False),
+    ],
+)
+def test_a_cpu_takes_bfloat16_where_it_is_faster(
+    amx: bool, avx512: bool, processor: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: avx512)
+    monkeypatch.setattr(machine, "processor", lambda: processor)
+    assert machine.bfloat16_pays(CPU) is expected
 
 
 def test_a_stage_in_half_precision_answers_in_single(source: Path) -> None:
