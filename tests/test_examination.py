@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from generators.diffusion.sampling import Noise
 from generators.errors import AuthorError
 from generators.mini_if.concepts import CORE, TAUGHT, phrases
 from generators.mini_if.examination import left_out, missed, places, prompt_of, share
 from generators.mini_if.report import Report, read_report, thinned, write_report
 from generators.mini_if.scenes import is_held_out
-from generators.mini_if.search import pairs
+from generators.mini_if.search import KINDS, drafts
 
 PROMPTS = [phrases(name)[0] for name in CORE]
 
@@ -76,14 +77,19 @@ def test_sheets_are_kept_from_the_first_to_the_last() -> None:
     assert thinned(pictures[:3], 5) == [0, 1, 2]
 
 
-def test_a_search_pairs_different_things_in_one_manner() -> None:
-    found = pairs(50, seed=1)
-    assert found == pairs(50, seed=1)
-    for first, second in found:
-        one, other = (
-            {name for name in TAUGHT if prompt.endswith(phrases(name)[0])}
-            for prompt in (first, second)
-        )
-        assert first != second
-        assert one
-        assert other
+@pytest.mark.parametrize("sides", [2, 3])
+def test_a_search_asks_for_different_things_in_one_manner(sides: int) -> None:
+    found = drafts(50, 1, sides)
+    assert found == drafts(50, 1, sides)
+    for prompts in found:
+        assert len(set(prompts)) == sides
+        for prompt in prompts:
+            assert any(prompt.endswith(phrases(name)[0]) for name in TAUGHT)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_one_text_alone_is_that_text(kind: str) -> None:
+    looks, combine = KINDS[kind]
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    found = combine([lambda x_t, t: Noise(x_t / 2, None)] * len(looks))(x, 0)
+    torch.testing.assert_close(found.mean, x / 2)

@@ -1,6 +1,6 @@
-"""Search for pairs that make good illusions: python -m generators.mini_if.search anagrams
+"""Search for texts that make good illusions: python -m generators.mini_if.search anagrams
 
-Pairs of concepts in one manner, drawn at random, each with a few noises, in order of the worse
+Concepts in one manner, two or three, drawn at random, each with a few noises, in order of the worst
 side's fit by the judge. What is printed can be copied into the front matter of a section.
 """
 
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from generators import machine
 from generators.diffusion.cascade import Cascade
-from generators.diffusion.estimators import Combine, anagram, hybrid, unchanged
-from generators.diffusion.filters import gaussian
+from generators.diffusion.estimators import Combine, anagram, factorised, hybrid, unchanged
+from generators.diffusion.filters import Filter, bands, complement, gaussian, grey, motion
 from generators.diffusion.loading import open_cascade
 from generators.diffusion.sampling import Estimator, denoise, generators_of, last
 from generators.diffusion.schedule import strided
@@ -29,8 +29,16 @@ from generators.models import EMBEDDED, find_model
 
 ROOT = Path(__file__).parent.parent.parent
 LOW = gaussian(33, 2.0)
+MOVED = motion(9)
+NEARER, FARTHER = 1.0, 3.0
 UPRIGHT, FLIPPED = identity(), flip()
-KINDS: dict[str, tuple[tuple[Look, Look], Combine]] = {
+
+
+def factors(*filters: Filter) -> Combine:
+    return lambda parts: factorised(list(zip(filters, parts, strict=True)))
+
+
+KINDS: dict[str, tuple[tuple[Look, ...], Combine]] = {
     "anagrams": (
         (UPRIGHT.apply, FLIPPED.apply),
         lambda parts: anagram([(UPRIGHT, parts[0]), (FLIPPED, parts[1])]),
@@ -39,43 +47,48 @@ KINDS: dict[str, tuple[tuple[Look, Look], Combine]] = {
         (LOW, unchanged),
         lambda parts: hybrid(far=parts[0], near=parts[1], low_pass=LOW),
     ),
+    "colour": ((unchanged, grey), factors(complement(grey), grey)),
+    "motion": ((unchanged, MOVED), factors(complement(MOVED), MOVED)),
+    "triple": (
+        (unchanged, gaussian(33, NEARER), gaussian(33, FARTHER)),
+        factors(*bands(33, (FARTHER, NEARER))[::-1]),
+    ),
 }
+"""How a picture is looked at, and how estimates are combined, in the order of the prompts."""
 
 
 class Found(NamedTuple):
-    """Two prompts, and the alignment and concealment of the best picture of both."""
+    """Prompts, and the alignment and concealment of the best picture of them all."""
 
-    first: str
-    second: str
+    prompts: tuple[str, ...]
     alignment: float
     concealment: float
 
 
-def pairs(count: int, seed: int) -> list[tuple[str, str]]:
-    """Return prompts for two different things in one manner."""
+def drafts(count: int, seed: int, sides: int = 2) -> list[tuple[str, ...]]:
+    """Return prompts for so many different things in one manner."""
     random = Random(seed)
     found = []
     for _ in range(count):
         opening = random.choice(random.choice(list(STYLES.values()))[1])
-        names = random.sample(TAUGHT, 2)
-        first, second = (f"{opening} {phrases(name)[0]}".strip() for name in names)
-        found.append((first, second))
+        names = random.sample(TAUGHT, sides)
+        found.append(tuple(f"{opening} {phrases(name)[0]}".strip() for name in names))
     return found
 
 
 def search(
-    cascade: Cascade, judge: Judge, kind: str, wanted: Sequence[tuple[str, str]], noises: int,
+    cascade: Cascade, judge: Judge, kind: str, wanted: Sequence[tuple[str, ...]], noises: int,
     scale: float,
 ) -> Iterator[Found]:  # fmt: skip
-    """Yield the best of `noises` pictures of each pair, guided by `scale`."""
+    """Yield the best of `noises` pictures of each draft, guided by `scale`."""
     looks, combine = KINDS[kind]
-    for pair in wanted:
-        parts = [cascade.guided([prompt], scale) for prompt in pair]
+    for prompts in wanted:
+        parts = [cascade.guided([prompt], scale) for prompt in prompts]
         images = drawn(cascade, combine, parts, noises)
-        similarity = seen(judge, images, looks, pair)
+        similarity = seen(judge, images, looks, prompts)
         best = int(alignment(similarity).argmax())
         scores = [score(similarity)[best].item() for score in (alignment, concealment)]
-        yield Found(*pair, *scores)
+        yield Found(prompts, *scores)
 
 
 def drawn(cascade: Cascade, combine: Combine, parts: Sequence[Estimator], count: int) -> Tensor:
@@ -92,18 +105,18 @@ def drawn(cascade: Cascade, combine: Combine, parts: Sequence[Estimator], count:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kind", choices=sorted(KINDS))
-    parser.add_argument("--count", type=int, default=40, help="pairs")
-    parser.add_argument("--noises", type=int, default=3, help="pictures of each pair")
+    parser.add_argument("--count", type=int, default=40, help="drafts")
+    parser.add_argument("--noises", type=int, default=3, help="pictures of each draft")
     parser.add_argument("--scale", type=float, default=2.5, help="of guidance")
     parser.add_argument("--seed", type=int, default=180)
     chosen = parser.parse_args()
     machine.prepare(machine.cores())
     model = find_model(EMBEDDED[0], ROOT)
     cascade = open_cascade(model, torch.device("cpu"), ROOT / ".cache")
-    wanted = pairs(chosen.count, chosen.seed)
+    wanted = drafts(chosen.count, chosen.seed, len(KINDS[chosen.kind][0]))
     found = search(cascade, load_judge(), chosen.kind, wanted, chosen.noises, chosen.scale)
     for each in sorted(found, key=lambda one: -one.alignment):
-        print(f"{each.alignment:.3f} {each.concealment:.3f}  {each.first} | {each.second}")
+        print(f"{each.alignment:.3f} {each.concealment:.3f}  {' | '.join(each.prompts)}")
 
 
 if __name__ == "__main__":
