@@ -11,7 +11,7 @@ from generators.files import digest, write
 Node = tuple[str, str]
 """(module, name); the name "" stands for the loose statements, "*" for all of the module."""
 
-FORMAT = "2"
+FORMAT = "3"
 PackedDefinition: TypeAlias = tuple[str, list[str], list[str] | None]
 PackedField: TypeAlias = tuple[str, str, list[float] | None, bool, object]
 Packed: TypeAlias = tuple[

@@ -14,7 +14,7 @@ from generators.files import digest
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-BLOCKS = (ast.For, ast.While, ast.With, ast.If, ast.Try, ast.Match)
+BLOCKS = (ast.For, ast.While, ast.With, ast.If, ast.Try, ast.TryStar, ast.Match)
 """What may fill a table of the module beside the names that it binds."""
 PARAMETERS = ("Parameters", "Recipe")
 IGNORED = {"ctx", "type_comment", "type_ignores", "kind", "lineno", "returns"}
@@ -34,7 +34,7 @@ def summarise(source: str, module: str, is_package: bool = False) -> Summary:
             continue
         names = list(bound([statement]))
         is_import = isinstance(statement, (ast.Import, ast.ImportFrom))
-        if isinstance(statement, BLOCKS) or (not names and not is_import):
+        if isinstance(statement, BLOCKS) or fills(statement) or not (names or is_import):
             loose.append(statement)
         for name in names:
             statements.setdefault(name, []).append(statement)
@@ -91,6 +91,15 @@ def merged(values: list[ast.expr]) -> list[ast.expr]:
         elif not (isinstance(value, ast.Constant) and value.value == ""):
             result.append(value)
     return result
+
+
+def fills(statement: ast.stmt) -> bool:
+    """Whether a statement assigns to a part of something, beside the names that it may bind."""
+    is_assignment = isinstance(statement, (ast.Assign, ast.AugAssign, ast.AnnAssign))
+    parts = (ast.Subscript, ast.Attribute)
+    return is_assignment and any(
+        isinstance(each, parts) and isinstance(each.ctx, ast.Store) for each in ast.walk(statement)
+    )
 
 
 def is_text(node: object) -> bool:

@@ -1,6 +1,7 @@
 """Keys: what a result was made from, so that equal keys mean equal results."""
 
 import json
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,7 +100,7 @@ def file_digest(path: Path) -> str:
 
 def is_code(part: str) -> bool:
     """Whether a part of a key is a definition, of a section or of one of its networks."""
-    return part.startswith("code ") or ": code " in part
+    return re.match(r"(network [^:]+: )?code ", part) is not None
 
 
 def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:

@@ -51,6 +51,11 @@ CHANGES_EXPERIMENT = {
         "def other",
         "for number in ():\n    print(number)\n\n\ndef other",
     ),
+    "an entry beside the functions": (
+        f"{TINY}/near.py",
+        "def other",
+        'last = beyond.TABLE["a"] = 1\n\n\ndef other',
+    ),
     "a parameter": (MIXED, "scale = 0.5", "scale = 0.25"),
     "a default that is used": (f"{TINY}/mixed.py", '"input.bin"\n', '"b2-plain.md"\n'),
     "the bytes of an input": ("content/input.bin", "8", "88"),

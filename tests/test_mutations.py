@@ -19,6 +19,7 @@ MUTATIONS = {
     "star imports are overlooked": ("code.py", 'if "*" in summary.imports:', "if False:"),
     "statements beside functions are overlooked": ("definitions.py", "loose.append(statement)", "pass"),
     "loops beside functions are overlooked": ("definitions.py", "isinstance(statement, BLOCKS) or ", ""),
+    "entries beside functions are overlooked": ("definitions.py", " or fills(statement)", ""),
     "docstrings count": ("definitions.py", "return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)", "return False"),
     "annotations count": ("definitions.py", 'annotation = name == "annotation" and isinstance(node, ast.arg)', "annotation = False"),
     "every parameter counts": ("keys.py", "if reads is None or name in reads:", "if True:"),
