@@ -1,23 +1,34 @@
 """Code changed, and its author says that no result does: what was made is taken over as it is."""
 
 import datetime
-import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import cast
+
+from filelock import FileLock
 
 from generators.content import Network
 from generators.errors import AuthorError
+from generators.files import write
 from generators.keys import differences, is_code, network_key
 from generators.project import Project, Status
 from generators.results import RESULTS
-from generators.shipped import record_in, relabel, shipped_file
-from generators.store import NetworkRecord, Provenance, ResultsRecord, read_sealed, write_sealed
+from generators.shipped import record_in, relabel, require_whole, shipped_file
+from generators.store import (
+    NetworkRecord,
+    Provenance,
+    Record,
+    ResultsRecord,
+    read_sealed,
+    write_sealed,
+)
 
 
 def accept(project: Project, stale: Iterable[Status]) -> list[str]:
     """Give stale sections, and the networks behind them, the keys of now; nothing is run.
 
-    Their records say so from then on. Figures whose own code changed stay stale: they are cheap.
+    Their records say so from then on. Sections of which only the figures are stale are left as
+    they are, and so are the figures of others whose own code changed: drawing them is cheap.
     Returns: a line per section. Raises: AuthorError, with nothing done, naming the first section
     of which more changed than code or of which not enough is left.
     """
@@ -27,9 +38,7 @@ def accept(project: Project, stale: Iterable[Status]) -> list[str]:
     for each in chosen:
         refuse(project, each)
     note = f"{datetime.datetime.now(datetime.UTC).date()} at commit {commit(project.root) or '?'}"
-    for each in chosen:
-        take_over(project, each, note)
-    return [f"{each.section.name}: accepted as it is" for each in chosen]
+    return [take_over(project, each, note) for each in chosen if each.needs_experiment]
 
 
 def refuse(project: Project, stale: Status) -> None:
@@ -37,15 +46,24 @@ def refuse(project: Project, stale: Status) -> None:
     name, record = stale.section.name, stale.record
     if record is None or stale.damage:
         raise AuthorError(f"--accept {name}: {stale.damage or 'never made'}; build it")
-    then = other_than_code(record["experiment"]["parts"] | own(record["figures"]["parts"]))
-    now = other_than_code(stale.experiment.parts | own(stale.figures.parts))
-    if then != now:
-        more = differences(then, now)[0]
-        raise AuthorError(f"--accept {name}: not only code changed: {more}; build it")
-    if not same_figures(stale) and RESULTS not in record["files"]:
+    then, now = record["experiment"]["parts"], stale.experiment.parts
+    more = differences(
+        other_than_code(then | own(record["figures"]["parts"])),
+        other_than_code(now | own(stale.figures.parts)),
+    )
+    if more and stale.needs_experiment:
+        raise AuthorError(f"--accept {name}: not only code changed: {more[0]}; build it")
+    results = f"code {stale.section.generator}:Results"
+    if then.get(results) != now.get(results):
+        raise AuthorError(f"--accept {name}: its Results changed, old ones do not fit; build it")
+    if not same_figures(stale, record) and RESULTS not in record["files"]:
         kept = read_sealed(project.cache / "results" / record["experiment"]["key"])
         if kept.record is None or kept.damage:
             raise AuthorError(f"--accept {name}: its figures changed, its results are not here")
+    for network in stale.section.networks:
+        path = shipped_file(project.root, network)
+        if record_in(path) is not None:
+            require_whole(path)
 
 
 def other_than_code(parts: dict[str, str]) -> dict[str, str]:
@@ -57,60 +75,87 @@ def own(parts: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in parts.items() if name != "experiment"}
 
 
-def same_figures(stale: Status) -> bool:
+def same_figures(stale: Status, record: Record) -> bool:
     """Whether figures drawn now would be those of the record, their results being the same."""
-    record = stale.record
-    return record is not None and own(record["figures"]["parts"]) == own(stale.figures.parts)
+    return own(record["figures"]["parts"]) == own(stale.figures.parts)
 
 
-def take_over(project: Project, stale: Status, note: str) -> None:
+def take_over(project: Project, stale: Status, note: str) -> str:
     """Write a section's record anew, last; before it the networks and the results it stands on."""
     record = stale.record
     assert record is not None
-    networks = {
-        each.name: take_over_network(project, each, record["networks"][each.name], note)
+    lost = [
+        each.name
         for each in stale.section.networks
-    }
-    provenance = noted(record["provenance"], note)
+        if not take_over_network(project, each, record["networks"][each.name]["key"], note)
+    ]
+    keys = {each.name: network_key(project.code, each).digest for each in stale.section.networks}
     results = project.cache / "results"
     found = read_sealed(results / record["experiment"]["key"])
     if found.record is not None and not found.damage:
         kept = cast(ResultsRecord, found.record)
-        folder = results / stale.experiment.digest
-        shutil.copytree(results / kept["key"], folder, dirs_exist_ok=True)
-        now = {"key": stale.experiment.digest, "provenance": provenance, "networks": networks}
-        write_sealed(folder, {**kept, **now})
-    halves = {"experiment": {"key": stale.experiment.digest, "parts": stale.experiment.parts}}
-    if same_figures(stale):
-        halves["figures"] = {"key": stale.figures.digest, "parts": stale.figures.parts}
-    folder = project.out / stale.section.name
-    write_sealed(folder, {**record, **halves, "provenance": provenance, "networks": networks})
+        as_now: ResultsRecord = {
+            **kept,
+            "key": stale.experiment.digest,
+            "provenance": noted(kept["provenance"], note),
+            "networks": renewed_all(kept["networks"], keys, note),
+        }
+        copy(results / kept["key"], results / stale.experiment.digest, as_now)
+    taken: Record = {
+        **record,
+        "experiment": {"key": stale.experiment.digest, "parts": stale.experiment.parts},
+        "provenance": noted(record["provenance"], note),
+        "networks": renewed_all(record["networks"], keys, note),
+    }
+    if same_figures(stale, record):
+        taken["figures"] = {"key": stale.figures.digest, "parts": stale.figures.parts}
+    write_sealed(project.out / stale.section.name, taken)
+    told = f"{stale.section.name}: accepted as it is"
+    return f"{told}; not here to be kept: {', '.join(lost)}" if lost else told
 
 
-def take_over_network(
-    project: Project, network: Network, record: NetworkRecord, note: str
-) -> NetworkRecord:
-    """Give a trained network its key of now, on this machine and in the file shipped with it."""
-    old, new = record["key"], network_key(project.code, network).digest
-    if old == new:
-        return record
-    folder = project.cache / "networks" / new
-    found = read_sealed(folder.with_name(old))
-    if found.record is not None and not found.damage and not folder.exists():
-        # Killed here, it is found as a training that was finished and not yet put in its place.
-        beside = project.cache / "training" / new
-        shutil.rmtree(beside, ignore_errors=True)
-        shutil.copytree(folder.with_name(old), beside)
-        write_sealed(beside, renewed(cast(NetworkRecord, found.record), new, note))
-        beside.rename(folder)
-    path = shipped_file(project.root, network)
-    shipped = record_in(path)
-    if shipped is not None and shipped["key"] == old:
-        relabel(path, renewed(shipped, new, note))
-    return renewed(record, new, note)
+def take_over_network(project: Project, network: Network, old: str, note: str) -> bool:
+    """Give a trained network its key of now, on this machine and in the file shipped with it.
+
+    Returns whether there is one. What is in the cache stays there under its old key as well.
+    """
+    new = network_key(project.code, network).digest
+    networks, locks = project.cache / "networks", project.cache / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks / f"network-{new}.lock"):
+        found = read_sealed(networks / old)
+        is_cached = found.record is not None and not found.damage
+        if is_cached and old != new:
+            record = cast(NetworkRecord, found.record)
+            copy(networks / old, networks / new, renewed(record, new, note))
+        path = shipped_file(project.root, network)
+        shipped = record_in(path)
+        if shipped is not None and shipped["key"] == old and old != new:
+            relabel(path, renewed(shipped, new, note))
+    return is_cached or (shipped is not None and shipped["key"] in (old, new))
+
+
+def copy(source: Path, target: Path, record: NetworkRecord | ResultsRecord) -> None:
+    """Copy the files that a record lists, the record last; leave alone what is whole already."""
+    there = read_sealed(target)
+    if there.record is not None and not there.damage:
+        return
+    for name in record["files"]:
+        write(target / name, (source / name).read_bytes())
+    write_sealed(target, record)
+
+
+def renewed_all(
+    networks: Mapping[str, NetworkRecord], keys: Mapping[str, str], note: str
+) -> dict[str, NetworkRecord]:
+    return {
+        name: renewed(each, keys.get(name, each["key"]), note) for name, each in networks.items()
+    }
 
 
 def renewed(record: NetworkRecord, key: str, note: str) -> NetworkRecord:
+    if record["key"] == key:
+        return record
     return {**record, "key": key, "provenance": noted(record["provenance"], note)}
 
 

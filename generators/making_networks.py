@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     import torch
 
 
+def is_whole(folder: Path, key: str) -> bool:
+    """Whether a folder holds the finished network of a key."""
+    found = read_sealed(folder)
+    return not found.damage and found.record is not None and dict(found.record)["key"] == key  # type: ignore
+
+
 def refuse_edited(project: Project, name: str, key: str, key_now: Callable[[Code], Key]) -> None:
     """Refuse to run what was edited since its key was taken; called once its code is imported.
 
@@ -66,7 +72,7 @@ class Training:
                     return record
             shipped = shipped_file(self.project.root, network)
             unfinished = self.project.cache / "training" / key.digest
-            is_done = read_sealed(unfinished).record is not None
+            is_done = is_whole(unfinished, key.digest)
             if not force and not is_done and is_shipped(shipped, key.digest, epochs):
                 return restore(shipped, folder)
             if not is_done:

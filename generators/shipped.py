@@ -79,19 +79,17 @@ def restore(path: Path, folder: Path) -> NetworkRecord:
 
     Raises: AuthorError naming the file when it is cut short or not as it was written.
     """
-    from safetensors import SafetensorError, safe_open
     from safetensors.torch import save
 
     from generators.weights import read_tensors
 
     record = record_in(path)
     assert record is not None, path
+    told = require_whole(path)
     try:
-        with safe_open(path, "pt") as file:
-            told = file.metadata()
         parts = part_files(path, int(told.get("parts", "1")))
         tensors = {name: value for each in parts for name, value in read_tensors(each).items()}
-    except (ValueError, KeyError, SafetensorError) as error:
+    except ValueError as error:
         raise refused(path, f"is damaged ({error})") from None
     if digest(save(tensors)) != told.get("digest"):
         raise refused(path, "is not as it was written")
@@ -140,21 +138,37 @@ def ship(path: Path, folder: Path, record: NetworkRecord, epochs: Iterable[int])
     files = part_files(path, len(parts))
     for file, content in zip(files[::-1], contents[::-1], strict=True):
         write(file, content)
-    for other in set(path.parent.glob(f"{path.stem}.[0-9]*{path.suffix}")) - set(files):
-        other.unlink()
+    for other in set(path.parent.glob(f"{path.stem}.*{path.suffix}")) - set(files):
+        if other.stem.removeprefix(f"{path.stem}.").isdecimal():
+            other.unlink()
     return sum(map(len, contents))
 
 
 def relabel(path: Path, record: NetworkRecord) -> None:
-    """Write another record into the first file of a network, beside the same tensors."""
-    from safetensors import safe_open
+    """Write another record into the first file of a network, beside the same tensors.
+
+    Raises: AuthorError naming the file when it is damaged.
+    """
     from safetensors.torch import save
 
     from generators.weights import read_tensors
 
-    with safe_open(path, "pt") as file:
-        told = file.metadata()
-    write(path, save(read_tensors(path), told | {"record": json.dumps(record, sort_keys=True)}))
+    told = require_whole(path) | {"record": json.dumps(record, sort_keys=True)}
+    write(path, save(read_tensors(path), told))
+
+
+def require_whole(path: Path) -> dict[str, str]:
+    """Return the metadata of a network's first file.
+
+    Raises: AuthorError naming the file when it is cut short or of another make.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata())
+    except (ValueError, TypeError, SafetensorError) as error:
+        raise refused(path, f"is damaged ({error})") from None
 
 
 def size(tensors: "dict[str, Tensor]") -> int:

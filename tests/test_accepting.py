@@ -10,9 +10,10 @@ from safetensors.torch import load_file
 
 import build
 from generators.digits import shipping
+from generators.files import write
 from generators.project import open_project
 from generators.shipped import record_in
-from generators.store import read_sealed
+from generators.store import read_sealed, write_sealed
 
 SHIPPED = Path("generators/tiny/weights/small.safetensors")
 
@@ -152,3 +153,111 @@ def test_figures_without_their_results_are_refused(
     shutil.rmtree(small.root / ".cache")
     small.edit("generators/tiny/mixed.py", "A gradient.", "A ramp of grey.")
     assert "its results are not here" in refused(small, capsys, "mixed")
+
+
+def test_figures_alone_are_drawn_and_nothing_is_accepted(
+    small: Small, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(small) == 0
+    small.edit("generators/tiny/mixed.py", "A gradient.", "A ramp of grey.")
+    monkeypatch.setattr("generators.making.Maker.run", lambda *_: pytest.fail("ran again"))
+    assert run(small, "--accept") == 0
+    assert "accepted" not in capsys.readouterr().out
+    assert "accepted" not in record(small, "mixed")["provenance"]
+    assert run(small, "--check") == 0
+
+
+@pytest.mark.parametrize("calls", range(1, 9))
+def test_killed_anywhere_or_on_a_full_disk_nothing_old_passes_for_new(
+    rewritten: Small, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After so many writes there is no next one; whoever accepts again finds all as it was."""
+    left = calls
+
+    def counted(path: Path, content: bytes) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(28, "No space left on device", str(path))
+        write(path, content)
+
+    for module in ("accepting", "store", "shipped"):
+        monkeypatch.setattr(f"generators.{module}.write", counted)
+    finished = run(rewritten, "--accept") == 0
+    left = 1000
+    networks = rewritten.root / ".cache" / "networks"
+    for folder in (*networks.iterdir(), *(rewritten.root / ".cache" / "results").iterdir()):
+        found = read_sealed(folder)
+        if found.record is not None and not found.damage:
+            assert dict(found.record)["key"] == folder.name  # type: ignore
+    for name in ("mixed", "trained"):
+        is_new = record(rewritten, name)["experiment"]["key"] == rewritten.keys(name)[0]
+        assert is_new == ("accepted" in record(rewritten, name)["provenance"])
+    assert finished or run(rewritten, "--accept") == 0
+    assert run(rewritten, "--check") == 0
+
+
+@pytest.mark.parametrize("keep", [-8, 100, 4])
+def test_a_damaged_shipped_network_is_named_before_anything_is_done(
+    rewritten: Small, keep: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = rewritten.root / SHIPPED
+    path.write_bytes(path.read_bytes()[:keep])
+    assert "small.safetensors is " in refused(rewritten, capsys)
+
+
+def test_results_of_another_make_are_refused(
+    rewritten: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rewritten.edit("generators/tiny/mixed.py", "mean: float", "mean: float\n    more: int = 0")
+    assert "--accept mixed: its Results changed" in refused(rewritten, capsys)
+
+
+def test_each_run_keeps_its_own_provenance(rewritten: Small) -> None:
+    (old,) = (each for each in kept(rewritten) if each.name == rewritten_key(rewritten, "mixed"))
+    found = dict(json.loads((old / "record.json").read_text()))
+    found.pop("seal")
+    found["provenance"]["device"] = "another machine"
+    write_sealed(old, found)
+    assert run(rewritten, "--accept", "mixed") == 0
+    now = read_sealed(old.with_name(rewritten.keys("mixed")[0])).record
+    assert dict(now)["provenance"]["device"] == "another machine"  # type: ignore
+    assert record(rewritten, "mixed")["provenance"]["device"] != "another machine"
+
+
+def kept(small: Small) -> list[Path]:
+    return list((small.root / ".cache" / "results").iterdir())
+
+
+def rewritten_key(small: Small, section: str) -> str:
+    return str(record(small, section)["experiment"]["key"])
+
+
+def test_results_that_the_new_code_made_are_left_alone(rewritten: Small) -> None:
+    (old,) = (each for each in kept(rewritten) if each.name == rewritten_key(rewritten, "mixed"))
+    made = old.with_name(rewritten.keys("mixed")[0])
+    shutil.copytree(old, made)
+    found = dict(json.loads((old / "record.json").read_text()))
+    found.pop("seal")
+    write_sealed(made, {**found, "key": made.name})
+    assert run(rewritten, "--accept", "mixed") == 0
+    assert "accepted" not in dict(read_sealed(made).record)["provenance"]  # type: ignore
+
+
+def test_a_network_that_is_lost_is_told(
+    rewritten: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(rewritten.root / ".cache")
+    (rewritten.root / SHIPPED).unlink()
+    assert run(rewritten, "--accept", "trained") == 0
+    assert "trained: accepted as it is; not here to be kept: small" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("other", ["--check", "--list", "--dry-run", "--force", "--render-only"])
+def test_it_does_nothing_else(
+    rewritten: Small, other: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        run(rewritten, "--accept", other)
+    assert stopped.value.code == 2
+    assert "--accept" in capsys.readouterr().err

@@ -1,6 +1,6 @@
 """What a record says of its making, in the words of the page."""
 
-from generators.store import NetworkRecord, Record
+from generators.store import NetworkRecord, Provenance, Record
 
 
 def run_facts(record: Record) -> list[tuple[str, str]]:
@@ -39,6 +39,7 @@ def card_facts(record: Record) -> list[tuple[str, str]]:
     for name, network in record["networks"].items():
         recipe = ", ".join(f"{key} {value}" for key, value in network["recipe"].items())
         facts += [(f"network {name}", f"{recipe}; {trained(network)}"), ("its key", network["key"])]
+        facts += taken_over(network["provenance"])
     if "model" in provenance:
         facts.append(("model", provenance["model"]))
     libraries = ", ".join(f"{name} {value}" for name, value in provenance["versions"].items())
@@ -49,6 +50,12 @@ def card_facts(record: Record) -> list[tuple[str, str]]:
         ("commit", provenance["commit"] or "none"),
         ("key", record["experiment"]["key"]),
     ]
-    for note in provenance.get("accepted", []):
-        facts.append(("taken over", f"{note}: code changed and, its author says, no result"))
-    return facts
+    return facts + taken_over(provenance)
+
+
+def taken_over(provenance: Provenance) -> list[tuple[str, str]]:
+    """Return when and where something was kept although code had changed since."""
+    notes = provenance.get("accepted", [])
+    return [
+        ("taken over", f"{each}: code changed and, its author says, no result") for each in notes
+    ]
