@@ -16,7 +16,7 @@ from torch import Tensor
 
 from generators.digits.classifier import classifier
 from generators.digits.conditioned import class_unet
-from generators.digits.data import Digits, load
+from generators.digits.data import Digits
 from generators.digits.jury import Jury, jury
 from generators.digits.many import Sampler, samples, seeds_of
 from generators.figure import Context
@@ -69,13 +69,12 @@ class Comparison:
 
 
 def comparison_with(
-    context: Context, judges: tuple[str, str], data: Tensor, count: int
+    context: Context, judges: tuple[str, str], data: Tensor, test: Digits
 ) -> Comparison:
-    """Return the comparison of samples with `count` test digits, and with training digits `data`.
+    """Return the comparison of samples with test digits, and with training digits `data`.
 
     `judges` name two networks of the section: one for features, one for answers.
     """
-    test = drawn(load(context.dataset("mnist"), "t10k"), count, context.stream("test"))
     trained = [context.networks[name] for name in judges]
     features, answers = (classifier(each.weights(each.epochs)) for each in trained)
     return Comparison(

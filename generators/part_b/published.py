@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.digits.comparison import Cell, comparison_with
+from generators.digits.comparison import Cell, comparison_with, drawn
 from generators.digits.data import load
 from generators.digits.ddpm import linear
 from generators.digits.flow import euler
@@ -50,9 +50,11 @@ class Results:
 
 def experiment(context: Context, parameters: Parameters) -> Results:
     """Sample and judge every row, of the same digits and from the same noise."""
-    data = load(context.dataset("mnist"), "train").first(parameters.references).images
+    folder = context.dataset("mnist")
+    data = load(folder, "train").first(parameters.references).images
+    test = drawn(load(folder, "t10k"), parameters.count, context.stream("test"))
     judges = (parameters.features, parameters.answers)
-    comparison = comparison_with(context, judges, data, parameters.count)
+    comparison = comparison_with(context, judges, data, test)
     schedule = linear(parameters.steps)
     rows = (
         (parameters.diffusion, Ancestral(schedule), (1.0, parameters.scale)),
@@ -66,10 +68,9 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         for scale in scales
     ]
     table = comparison.table(cells, lambda done: context.progress("rows", done, len(cells)))
-    real = comparison.wanted.images
-    bright = [images.float().mean().item() / 255 for images in (real, *table.images)]
+    bright = [images.float().mean().item() / 255 for images in (test.images, *table.images)]
     return Results(
-        comparison.score(real),
+        comparison.score(test.images),
         table.scores,
         np.array(bright, np.float32),
         table.images[:, :SHOWN].numpy(),

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from generators.digits.comparison import Cell, Table, comparison_with
+from generators.digits.comparison import Cell, Table, comparison_with, drawn
 from generators.digits.data import load
 from generators.digits.flow import midpoint
 from generators.digits.jury import Score, nearest_images
@@ -64,9 +64,11 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     """Fill the tables, then look up the training digits nearest to the samples."""
     if parameters.scale not in parameters.scales:
         raise AuthorError(f"scale = {parameters.scale:g}, expected one of scales")
-    data = load(context.dataset("mnist"), "train").first(parameters.references).images
+    folder = context.dataset("mnist")
+    data = load(folder, "train").first(parameters.references).images
+    test = drawn(load(folder, "t10k"), parameters.count, context.stream("test"))
     judges = (parameters.features, parameters.answers)
-    comparison = comparison_with(context, judges, data, parameters.count)
+    comparison = comparison_with(context, judges, data, test)
 
     def table(what: str, cells: list[Cell]) -> Table:
         return comparison.table(cells, lambda done: context.progress(what, done, len(cells)))
@@ -79,11 +81,10 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     found = nearest_images(guided, data, NEAREST)
     closest = found.distances[:, 0].argsort()[:SHOWN]
     near = torch.cat((guided[closest, None], data[found.indices[closest]]), dim=1)
-    real = comparison.wanted.images
-    of_test = nearest_images(real, data, 1).distances[:, 0]
+    of_test = nearest_images(test.images, data, 1).distances[:, 0]
     shape = (-1, len(parameters.evaluations))
     return Results(
-        comparison.score(real),
+        comparison.score(test.images),
         steps.scores.reshape(*shape, len(Score._fields)),
         sweep.scores,
         earlier.scores,
