@@ -1,17 +1,18 @@
 """A1.6: the same noise under guidance of growing strength."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
+from torch import Tensor
 
 from generators.diffusion.estimators import guided
 from generators.diffusion.pictures import to_bytes
 from generators.diffusion.sampling import generators_of
 from generators.figure import Context, Output, Panels
 from generators.parameters import Range
-from generators.part_a.descents import sample, times_of
+from generators.part_a.descents import check_as_many, sample, times_of
 from generators.part_a.showing import Pixels, asked, enlarged_with, in_rows
 
 
@@ -21,6 +22,13 @@ class Parameters:
     samples: Annotated[int, Range(1, 20)] = 5
     scale: Annotated[float, Range(0, 100)] = 7.0
     scales: Annotated[tuple[float, ...], Range(0, 100)] = (0.0, 1.0, 3.0, 7.0, 12.0)
+    subjects: tuple[str, ...] = (
+        "a photo of a dog",
+        "a rocket ship",
+        "a photo of a strawberry",
+        "a photo of the amalfi coast",
+        "an oil painting of people around a campfire",
+    )
     stride: Annotated[int, Range(1, 499)] = 30
     upsampling_steps: Annotated[int, Range(1, 1000)] = 30
     upsampling_scale: Annotated[float, Range(0, 100)] = 4.0
@@ -28,25 +36,27 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Results:
-    """Samples (1 + scale, N, h, w, 3), first those at `Parameters.scale`; these enlarged."""
+    """Samples (1 + scale, N, h, w, 3), first those at `Parameters.scale`; these enlarged.
+
+    `subjects` (scale, subject, h, w, 3) are samples of prompts that name a subject.
+    """
 
     samples: Pixels
     large: Pixels
+    subjects: Pixels
     updates: int
     seed: int
 
 
 def experiment(context: Context, parameters: Parameters) -> Results:
     """Walk the same noises down at every scale, all in one batch."""
+    check_as_many(context, {"subjects": len(parameters.subjects)})
+    check_as_many(context, {"scales": len(parameters.scales)})
     cascade, count = context.cascade(), parameters.samples
     times = times_of(cascade.stage(1).schedule, parameters.stride)
     scales = (parameters.scale, *parameters.scales)
-    seed = context.stream("samples")
-    generators = [each for _ in scales for each in generators_of(seed, count)]
-    strength = torch.tensor(scales, device=context.device).repeat_interleave(count)
-    told, free = cascade.told([parameters.prompt]), cascade.told([""])
-    estimate = guided(told, free, strength.reshape(-1, 1, 1, 1))
-    samples = sample(context, estimate, generators, times, "samples")
+    samples = swept(context, [parameters.prompt] * count, scales, times, "samples")
+    subjects = swept(context, parameters.subjects, parameters.scales, times, "subjects")
     large = cascade.upsampled(
         samples[:count],
         [parameters.prompt],
@@ -54,8 +64,32 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         steps=parameters.upsampling_steps,
         scale=parameters.upsampling_scale,
     )
-    rows = in_rows(samples, len(scales))
-    return Results(rows, to_bytes(large), len(times) - 1, context.seed)
+    return Results(
+        in_rows(samples, len(scales)),
+        to_bytes(large),
+        in_rows(subjects, len(parameters.scales)),
+        len(times) - 1,
+        context.seed,
+    )
+
+
+def swept(
+    context: Context,
+    prompts: Sequence[str],
+    scales: Sequence[float],
+    times: Sequence[int],
+    what: str,
+) -> Tensor:
+    """Return a sample of each prompt at each scale (scale · prompt, 3, h, w), in one batch.
+
+    The n-th prompt begins with the n-th noise of the section at every scale.
+    """
+    cascade, count = context.cascade(), len(prompts)
+    generators = [each for _ in scales for each in generators_of(context.stream("samples"), count)]
+    strength = torch.tensor(scales, device=context.device).repeat_interleave(count)
+    told, free = cascade.told([*prompts] * len(scales)), cascade.told([""])
+    estimate = guided(told, free, strength.reshape(-1, 1, 1, 1))
+    return sample(context, estimate, generators, times, what)
 
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
@@ -87,5 +121,15 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         f"Rows of samples from guidance {min(parameters.scales):g} to {max(parameters.scales):g}.",
         results.samples[1:],
         numbers,
+        [f"γ = {scale:g}" for scale in parameters.scales],
+    )
+    yield Panels(
+        "subjects",
+        "The same noise and the same scales once more, told texts that name a subject: "
+        + ", ".join(f"“{prompt}”" for prompt in parameters.subjects)
+        + f". {results.updates} updates, seed {results.seed}.",
+        "Rows of samples at growing guidance, a column for each text.",
+        results.subjects,
+        [str(number) for number in range(1, len(parameters.subjects) + 1)],
         [f"γ = {scale:g}" for scale in parameters.scales],
     )
