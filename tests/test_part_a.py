@@ -256,8 +256,9 @@ def test_samples_are_those_of_the_prompt_alone(context: Context, tmp_path: Path)
 
 def test_rows_of_one_noise_differ_by_their_scale_alone(context: Context, tmp_path: Path) -> None:
     parameters = guidance.Parameters(
-        samples=2, scale=7.0, scales=(0.0, 1.0, 7.0), stride=200, upsampling_steps=2
-    )
+        samples=2, scale=7.0, scales=(0.0, 1.0, 7.0), stride=200, upsampling_steps=2,
+        subjects=("a high quality photo", "a dog"),
+    )  # fmt: skip
     results = guidance.experiment(context, parameters)
     first, unheard, told, again = results.samples
     assert np.array_equal(first, again), "the same scale is the same picture"
@@ -276,6 +277,11 @@ def test_rows_of_one_noise_differ_by_their_scale_alone(context: Context, tmp_pat
     assert shown["sweep"].labels == ["γ = 0", "γ = 1", "γ = 7"]
     assert np.array_equal(shown["sweep"].rows[2], results.samples[3])
     assert results.large.shape == (2, 2 * SIZE, 2 * SIZE, 3)
+    assert close(results.subjects[:, 0], results.samples[1:, 0]), "one noise, one prompt"
+    assert not close(results.subjects[1, 1], results.samples[2, 1]), "another prompt"
+    assert np.array_equal(shown["subjects"].rows[1], results.subjects[1])
+    with pytest.raises(AuthorError, match="subjects is empty"):
+        guidance.experiment(context, replace(parameters, subjects=()))
 
 
 def test_the_starts_of_the_exercise_are_at_its_times(context: Context) -> None:
@@ -479,6 +485,16 @@ class Brightness:
     def similarities(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
         light = images.clamp(-1, 1).mean(dim=(1, 2, 3))
         return torch.stack([-light if "skull" in each else light for each in prompts], dim=1)
+
+
+def test_hybrids_of_other_kinds_are_chosen_too(context: Context, tmp_path: Path) -> None:
+    parameters = factorised.Parameters(kernel=9, length=5, stride=400, candidates=3)
+    assert factorised.experiment(context, parameters).tried == 1, "nobody judges"
+    results = factorised.experiment(replace(context, judge=Brightness), parameters)
+    assert results.tried == 3
+    shown = drawn(factorised, results, parameters, tmp_path)
+    for name in ("colour", "motion", "triple"):
+        assert "chosen among 3 by alignment" in shown[name].caption
 
 
 def test_the_judge_chooses_among_candidates_and_says_so(context: Context, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ class Parameters:
     near: str = "an oil painting of people around a campfire"
     picture: File = "images/bell-tower.png"
     details: str = "a lithograph of waterfalls"
+    candidates: Annotated[int, Range(1, 16)] = 1
     length: Annotated[int, Range(3, 127)] = 9
     kernel: Annotated[int, Range(3, 127)] = 33
     sigma_near: Annotated[float, Range(0.1, 30)] = 1.0
@@ -43,7 +44,8 @@ class Parameters:
 class Results:
     """The given picture and the hybrid of it (1, h, w, 3).
 
-    `kinds` (3, h, w, 3) are the hybrids by colour, by motion and of three distances, with scores.
+    `kinds` (3, h, w, 3) are the hybrids by colour, by motion and of three distances, with scores,
+    each the best of `tried`.
     """
 
     picture: Pixels
@@ -51,6 +53,7 @@ class Results:
     kinds: Pixels
     alignments: tuple[float, ...]
     concealments: tuple[float, ...]
+    tried: int
     updates: int
     seed: int
 
@@ -68,7 +71,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
             {way: (prompt,) for way, (_, prompt) in ways.items()},
             [look for look, _ in ways.values()],
             lambda parts: factorised(list(zip(filters, parts, strict=True))),
-            Manner(name, parameters.scale, parameters.stride),
+            Manner(name, parameters.scale, parameters.stride, parameters.candidates),
         )
 
     distances = bands(parameters.kernel, sigmas(parameters))
@@ -88,6 +91,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         to_bytes(torch.cat([each.images for each in found])),
         tuple(score for each in found for score in each.alignments),
         tuple(score for each in found for score in each.concealments),
+        found[0].tried,
         updates,
         context.seed,
     )
@@ -150,7 +154,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     }
     made = made_with(parameters.scale, results.updates, results.seed)
     for index, (name, ways) in enumerate(ways_of(parameters).items()):
-        score = scored(results.alignments, results.concealments, 1, index)
+        score = scored(results.alignments, results.concealments, results.tried, index)
         image = results.kinds[index : index + 1]
         yield several_ways(name, f"{words[name]}; {made}", image, ways, score)
     blur = gaussian(parameters.kernel, far)
