@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -390,7 +391,14 @@ def edit_while_served(server: "subprocess.Popen[str]", built: Small) -> None:
 
 def test_serving_renders_again_and_tells_the_browser(built: Small) -> None:
     command = [sys.executable, "build.py", "--serve", "--port", "0"]
-    with subprocess.Popen(command, cwd=built.root, stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(
+        command,
+        cwd=built.root,
+        stdout=subprocess.PIPE,
+        text=True,
+        # Shells start what runs in the background with interrupts ignored, and children inherit it.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    ) as server:
         try:
             edit_while_served(server, built)
             server.send_signal(signal.SIGINT)
