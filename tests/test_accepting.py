@@ -96,6 +96,7 @@ def test_an_accepted_network_is_not_trained_for_a_new_experiment(
     assert run(rewritten, "trained") == 0
     (note,) = record(rewritten, "trained")["networks"]["small"]["provenance"]["accepted"]  # type: ignore
     assert " at commit " in note
+    assert note in (rewritten.root / "site/part-b.html").read_text(encoding="utf-8")
 
 
 def test_figures_are_drawn_anew_where_their_code_changed(rewritten: Small) -> None:
