@@ -125,14 +125,12 @@ def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
     with nullcontext() if is_idle else locked(project):
         if not is_idle:
             write(project.out / MARK, b"")
-            statuses = read_statuses(project)
-            stale = wanted(statuses, chosen)
             if chosen.accept:
                 from generators.accepting import accept
 
-                say(accept(project, stale))
-                statuses = read_statuses(project)
-                stale = wanted(statuses, chosen)
+                say(accept(project, wanted(read_statuses(project), chosen)))
+            statuses = read_statuses(project)
+            stale = wanted(statuses, chosen)
         outcomes = {} if chosen.render_only else make(project, stale, chosen)
         statuses = [
             status(project, s.section) if s.section.name in outcomes else s for s in statuses

@@ -56,10 +56,10 @@ def refuse(project: Project, stale: Status) -> None:
     results = f"code {stale.section.generator}:Results"
     if then.get(results) != now.get(results):
         raise AuthorError(f"--accept {name}: its Results changed, old ones do not fit; build it")
-    if not same_figures(stale, record) and RESULTS not in record["files"]:
-        kept = read_sealed(project.cache / "results" / record["experiment"]["key"])
-        if kept.record is None or kept.damage:
-            raise AuthorError(f"--accept {name}: its figures changed, its results are not here")
+    kept = project.cache / "results" / record["experiment"]["key"]
+    can_draw = RESULTS in record["files"] or read_sealed(kept).is_whole
+    if not can_draw and not same_figures(stale, record):
+        raise AuthorError(f"--accept {name}: its figures changed, its results are not here")
     for network in stale.section.networks:
         path = shipped_file(project.root, network)
         if record_in(path) is not None:
@@ -92,7 +92,7 @@ def take_over(project: Project, stale: Status, note: str) -> str:
     keys = {each.name: network_key(project.code, each).digest for each in stale.section.networks}
     results = project.cache / "results"
     found = read_sealed(results / record["experiment"]["key"])
-    if found.record is not None and not found.damage:
+    if found.is_whole:
         kept = cast(ResultsRecord, found.record)
         as_now: ResultsRecord = {
             **kept,
@@ -124,21 +124,19 @@ def take_over_network(project: Project, network: Network, old: str, note: str) -
     locks.mkdir(parents=True, exist_ok=True)
     with FileLock(locks / f"network-{new}.lock"):
         found = read_sealed(networks / old)
-        is_cached = found.record is not None and not found.damage
-        if is_cached and old != new:
+        if found.is_whole and old != new:
             record = cast(NetworkRecord, found.record)
             copy(networks / old, networks / new, renewed(record, new, note))
         path = shipped_file(project.root, network)
         shipped = record_in(path)
         if shipped is not None and shipped["key"] == old and old != new:
             relabel(path, renewed(shipped, new, note))
-    return is_cached or (shipped is not None and shipped["key"] in (old, new))
+    return found.is_whole or (shipped is not None and shipped["key"] in (old, new))
 
 
 def copy(source: Path, target: Path, record: NetworkRecord | ResultsRecord) -> None:
     """Copy the files that a record lists, the record last; leave alone what is whole already."""
-    there = read_sealed(target)
-    if there.record is not None and not there.damage:
+    if read_sealed(target).is_whole:
         return
     for name in record["files"]:
         write(target / name, (source / name).read_bytes())

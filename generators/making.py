@@ -109,8 +109,7 @@ class Maker:
     def kept_results(self, status: Status) -> Path | None:
         """Return a folder with the results of the section's key, from the cache or the site."""
         folder = self.results_folder(status)
-        found = read_sealed(folder)
-        if found.record is not None and not found.damage:
+        if read_sealed(folder).is_whole:
             return folder
         for site in (self.project.out, self.project.root / "site"):
             published = site / status.section.name

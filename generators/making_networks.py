@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def is_whole(folder: Path, key: str) -> bool:
     """Whether a folder holds the finished network of a key."""
     found = read_sealed(folder)
-    return not found.damage and found.record is not None and dict(found.record)["key"] == key  # type: ignore
+    return found.is_whole and cast(NetworkRecord, found.record)["key"] == key
 
 
 def refuse_edited(project: Project, name: str, key: str, key_now: Callable[[Code], Key]) -> None:
@@ -66,7 +66,7 @@ class Training:
         locks.mkdir(parents=True, exist_ok=True)
         with FileLock(locks / f"network-{key.digest}.lock"):
             found = read_sealed(folder)
-            if found.record is not None and not found.damage and not force:
+            if found.is_whole and not force:
                 record = cast(NetworkRecord, found.record)
                 if not lacks(record, epochs):
                     return record

@@ -92,6 +92,11 @@ class Sealed(NamedTuple):
     record: object | None
     damage: str = ""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is a record, and all is as it was written."""
+        return self.record is not None and not self.damage
+
 
 def read_sealed(folder: Path, verify: bool = True) -> Sealed:
     """Read a folder's record; with `verify`, hash every file that it lists."""

@@ -20,7 +20,7 @@ def ship(project: Project, network: Network) -> str:
     """Write the file of one network, and say in one line what was done."""
     folder = project.cache / "networks" / network_key(project.code, network).digest
     found = read_sealed(folder)
-    if found.record is None or found.damage:
+    if not found.is_whole:
         return f"{network.name}: not trained on this machine; nothing written"
     record = cast(NetworkRecord, found.record)
     if "rounded" in record:
