@@ -9,15 +9,15 @@ import io
 import sys
 import time
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
 from generators.errors import AuthorError, MissingDataError, nearest
-from generators.files import digest, write
+from generators.files import write
 from generators.keys import network_key
 from generators.processes import count
-from generators.project import Project, Status, open_project, status
+from generators.project import Project, Status, locked, open_project, status
 from generators.publishing import pages_are_fresh, publish_pages
 from generators.reporting import Outcome, progress_shown, table
 from generators.shipped import is_shipped, shipped_file
@@ -118,13 +118,15 @@ def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
     if chosen.dry_run:
         return say(expectations(project, stale, chosen.force))
     if not chosen.render_only and resolve(stale):
-        project = open_project(project.root, project.out, chosen.draft, chosen.model)
+        project = reopened(project, chosen)
         statuses = read_statuses(project)
         stale = wanted(statuses, chosen)
     is_idle = pages_are_fresh(project, statuses) and (chosen.render_only or not stale)
-    with nullcontext() if is_idle else locked(project):
+    with nullcontext() if is_idle else locked(project) as waited:
         if not is_idle:
             write(project.out / MARK, b"")
+            if waited:
+                project = reopened(project, chosen)
             if chosen.accept:
                 from generators.accepting import accept
 
@@ -132,9 +134,10 @@ def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
             statuses = read_statuses(project)
             stale = wanted(statuses, chosen)
         outcomes = {} if chosen.render_only else make(project, stale, chosen)
-        statuses = [
-            status(project, s.section) if s.section.name in outcomes else s for s in statuses
-        ]
+        if outcomes:
+            # That took its time, and words may have been edited meanwhile.
+            project = reopened(project, chosen)
+            statuses = read_statuses(project)
         findings = [] if is_idle else publish_pages(project, statuses)
     if chosen.render_only:
         findings += [s.damage or f"{s.section.name}: never made" for s in statuses if s.is_missing]
@@ -145,6 +148,11 @@ def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
     for finding in findings:
         print(f"build.py: {finding}", file=sys.stderr)
     return 1 if findings or any(row.state == "failed" for row in rows) else 0
+
+
+def reopened(project: Project, chosen: argparse.Namespace) -> Project:
+    """Read the write-up again, as it is now."""
+    return open_project(project.root, project.out, chosen.draft, chosen.model)
 
 
 def read_statuses(project: Project) -> list[Status]:
@@ -277,20 +285,6 @@ def standing(current: Status, folder: Path) -> Outcome:
 
 def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("*")) if folder.is_dir() else 0
-
-
-def locked(project: Project) -> AbstractContextManager[object]:
-    """Hold the lock of the output folder, saying so when another build has it."""
-    from filelock import FileLock, Timeout
-
-    locks = project.cache / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(locks / f"{digest(str(project.out).encode())[:16]}.lock")
-    try:
-        return lock.acquire(timeout=0)
-    except Timeout:
-        print(f"build.py: another build is writing {project.out}; waiting", file=sys.stderr)
-        return lock.acquire()
 
 
 def refuse_unknown(names: list[str], project: Project) -> None:

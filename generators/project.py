@@ -1,17 +1,34 @@
 """One write-up on disk: what is fresh in it, and why the rest is not."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, cast
 
 from generators.code import Code
 from generators.content import Section, Site, read
+from generators.files import digest
 from generators.keys import Key, differences, experiment_key, figures_key
 from generators.stand_in import NAME
 from generators.store import Record, read_sealed
 
 
+WORDS = (
+    ("templates", "*.*"),
+    ("templates/figures", "*.html"),
+    ("content", "*.md"),
+    ("content", "site.toml"),
+    ("generators/pages", "*.py"),
+)
+"""What pages are made from beside records, as folders and patterns of file names."""
+
+
 class Project(NamedTuple):
-    """Where everything is: `root` is the checkout, `out` the published site."""
+    """Where everything is: `root` is the checkout, `out` the published site.
+
+    `words` are the files that pages are made from and their digests, taken before they were read.
+    """
 
     root: Path
     out: Path
@@ -19,6 +36,7 @@ class Project(NamedTuple):
     site: Site
     code: Code
     draft: bool
+    words: list[list[str]]
 
     @property
     def content(self) -> Path:
@@ -68,9 +86,35 @@ def open_project(root: Path, out: Path | None, draft: bool, model: str | None = 
     if draft:
         cache = cache / "draft"
     code = Code(root, cache / "definitions.json")
+    words = [
+        [f"{folder}/{path.name}", digest(path.read_bytes())]
+        for folder, pattern in WORDS
+        for path in sorted((root / folder).glob(pattern))
+    ]
     site = read(root, code, draft, model)
     default = cache / "site" if draft else root / "site"
-    return Project(root, out or default, cache, site, code, draft)
+    return Project(root, out or default, cache, site, code, draft, words)
+
+
+@contextmanager
+def locked(project: Project) -> Iterator[bool]:
+    """Hold the lock of the output folder, and tell whether another build had it before."""
+    from filelock import FileLock, Timeout
+
+    locks = project.cache / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(locks / f"{digest(str(project.out).encode())[:16]}.lock")
+    try:
+        lock.acquire(timeout=0)
+        waited = False
+    except Timeout:
+        print(f"build.py: another build is writing {project.out}; waiting", file=sys.stderr)
+        lock.acquire()
+        waited = True
+    try:
+        yield waited
+    finally:
+        lock.release()
 
 
 def status(project: Project, section: Section) -> Status:

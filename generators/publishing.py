@@ -7,14 +7,6 @@ from generators.files import digest, sweep, write
 from generators.project import Project, Status
 from generators.store import RECORD, damage_of, listed, read_sealed, seal_of, write_sealed
 
-PATTERNS = (
-    ("templates", "*.*"),
-    ("templates/figures", "*.html"),
-    ("content", "*.md"),
-    ("content", "site.toml"),
-    ("generators/pages", "*.py"),
-)
-
 
 class PagesRecord(TypedDict):
     """The pages as published; `scripted` are those with formulas that MathJax has not rendered."""
@@ -26,13 +18,8 @@ class PagesRecord(TypedDict):
 
 def pages_key(project: Project, statuses: list[Status]) -> str:
     """Return the digest of all that pages are made from: words, templates, records, states."""
-    parts = [
-        [f"{folder}/{path.name}", digest(path.read_bytes())]
-        for folder, pattern in PATTERNS
-        for path in sorted((project.root / folder).glob(pattern))
-    ]
-    parts += [[s.section.name, seal_of(s.record), str(s.is_fresh)] for s in statuses]
-    return digest(json.dumps([parts, project.draft]).encode())
+    states = [[s.section.name, seal_of(s.record), str(s.is_fresh)] for s in statuses]
+    return digest(json.dumps([project.words + states, project.draft]).encode())
 
 
 def pages_are_fresh(project: Project, statuses: list[Status]) -> bool:
@@ -64,11 +51,8 @@ def publish_pages(project: Project, statuses: list[Status]) -> list[str]:
     for name, content in rendered.files.items():
         if damage_of(project.out / name, digest(content)):
             write(project.out / name, content)
-    if rendered.findings:
-        (project.out / RECORD).unlink(missing_ok=True)
-        return rendered.findings
     record: PagesRecord = {
-        "key": pages_key(project, statuses),
+        "key": "" if rendered.findings else pages_key(project, statuses),
         "scripted": rendered.scripted,
         "files": {name: digest(content) for name, content in rendered.files.items()},
     }
@@ -82,4 +66,4 @@ def publish_pages(project: Project, statuses: list[Status]) -> list[str]:
             print(
                 f"build.py: {folder.name}/ belongs to no section any more; delete it from the site"
             )
-    return []
+    return rendered.findings

@@ -239,6 +239,18 @@ def test_what_is_edited_while_others_are_made_waits_for_the_next_build(small: Sm
     assert not (small.root / "site").exists()
 
 
+def test_words_edited_during_a_build_are_published(small: Small) -> None:
+    edit = (
+        "    path = context.content / 'b1-mixed.md'\n"
+        "    path.write_text(path.read_text().replace('Words before', 'Later words before'))\n"
+        "    size = len("
+    )
+    small.edit("generators/tiny/mixed.py", "    size = len(", edit)
+    assert run(small) == 0
+    assert "Later words before" in (small.root / "site/part-b.html").read_text(encoding="utf-8")
+    assert run(small, "--check") == 0
+
+
 def test_a_damaged_network_is_trained_again(built: Small) -> None:
     folder = next((built.root / ".cache/networks").iterdir())
     whole = contents(folder)
@@ -365,6 +377,35 @@ def test_the_lint_fails_the_build_until_it_is_mended(
     built.edit("content/b1-mixed.md", new, old) if new else None
     if new:
         assert run(built) == 0
+
+
+def test_links_that_lead_nowhere_are_found(
+    built: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built.edit("content/site.toml", '"Words."', '"[See](section:plain), [or](sectoin:plain)."')
+    built.edit("content/b1-mixed.md", "The mean is", "The [*mean*](number:mean) is")
+    assert run(built) == 1
+    printed = capsys.readouterr().err
+    assert "part-b.html: link to sectoin:plain, which is neither an address nor a file" in printed
+    assert "part-b.html: link to number:mean, which" in printed
+    assert 'href="part-b.html#plain">See' in (built.root / "site/part-b.html").read_text()
+    built.edit("content/site.toml", "sectoin:", "section:")
+    built.edit("content/b1-mixed.md", "[*mean*](number:mean)", "mean")
+    assert run(built) == 0
+
+
+def test_a_page_that_goes_takes_no_link_with_it(
+    built: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built.edit("content/site.toml", "[parts.b]", "[parts.c]")
+    for name in ("b1-mixed", "b2-plain", "b3-trained"):
+        built.edit(f"content/{name}.md", 'part = "b"', 'part = "c"')
+    built.edit("content/b1-mixed.md", "Words before", "[Words](part-b.html) before")
+    assert run(built) == 1
+    assert "part-c.html: link to part-b.html, which does not exist" in capsys.readouterr().err
+    assert not (built.root / "site/part-b.html").exists()
+    built.edit("content/b1-mixed.md", "[Words](part-b.html) before", "Words before")
+    assert run(built) == 0
 
 
 def test_a_figure_without_alternative_text_fails_the_build(

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -12,6 +12,7 @@ from generators.pages.prose import STRAY
 from generators.store import Record
 
 PAGE_BYTES, FIGURE_BYTES = 2_000_000, 2_000_000
+SCHEMES = ("http", "https", "mailto", "data")
 PLACEHOLDER = re.compile(r"\b(TODO|FIXME|XXX|TBD|SEED_HERE|YOUR_\w+|[Ll]orem ipsum)\b")
 MENTION = re.compile(r"!\[[^\]]*\]\(figure:([^)]*)\)")
 
@@ -50,8 +51,11 @@ def section_findings(section: Section, record: Record | None, folder: Path) -> I
             yield f"{where}: {found[0]!r} in line {number} of the text"
 
 
-def page_findings(pages: Mapping[str, str], out: Path) -> Iterator[str]:
-    """Check finished pages: broken links and anchors, images without alternatives, sizes."""
+def page_findings(pages: Mapping[str, str], out: Path, gone: Collection[str] = ()) -> Iterator[str]:
+    """Check finished pages: broken links and anchors, images without alternatives, sizes.
+
+    Files that are `gone` are still in the folder `out`, but not for long.
+    """
     outlines = {name: Outline(page) for name, page in pages.items() if name.endswith(".html")}
     for name, outline in outlines.items():
         size = len(pages[name].encode())
@@ -63,22 +67,26 @@ def page_findings(pages: Mapping[str, str], out: Path) -> Iterator[str]:
             yield f"{name}: the id {twin!r} occurs twice"
         for image in outline.silent:
             yield f"{name}: {image} has no alternative text"
+        for link in outline.foreign:
+            if link.partition(":")[0] not in SCHEMES:
+                yield f"{name}: link to {link}, which is neither an address nor a file"
         for link in outline.links:
             target, _, anchor = unquote(link).partition("#")
             target = target or name
             if target in outlines:
                 if anchor and anchor not in outlines[target].names:
                     yield f"{name}: link to {link}, where there is no such anchor"
-            elif target not in pages and not (out / target).is_file():
+            elif target not in pages and (target in gone or not (out / target).is_file()):
                 yield f"{name}: link to {link}, which does not exist"
 
 
 class Outline(HTMLParser):
-    """The internal links, the ids and the images without alternative of one page."""
+    """The links inside and to elsewhere, ids and images without alternative of one page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.links: list[str] = []
+        self.foreign: list[str] = []
         self.names: list[str] = []
         self.silent: list[str] = []
         self.feed(page)
@@ -91,6 +99,7 @@ class Outline(HTMLParser):
             self.silent.append(given.get("src") or "an image")
         for name in ("href", "src", "srcset"):
             link = given.get(name) or ""
-            is_outside = re.match(r"[a-z][a-z0-9+.-]*:|//", link)
-            if link and not is_outside and tag not in ("use", "base"):
+            if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", link):
+                self.foreign.append(link)
+            elif link and not link.startswith("//") and tag not in ("use", "base"):
                 self.links.append(link)

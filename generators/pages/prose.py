@@ -33,6 +33,10 @@ class Prose:
         """Return one paragraph, such as a caption, without its <p>."""
         return self.html(text).removeprefix("<p>").removesuffix("</p>")
 
+    def linked(self, text: str, address: Callable[[str], str]) -> str:
+        """Return HTML with the addresses of `section:` links filled in."""
+        return REFERENCE.sub(lambda match: f'href="{address(match[1])}"', self.html(text))
+
     def page(
         self,
         text: str,
@@ -41,7 +45,6 @@ class Prose:
         address: Callable[[str], str],
     ) -> str:
         """Convert a section's text, its figures, numbers and `section:` links filled in."""
-        html = self.html(text)
+        html = self.linked(text, address)
         html = FIGURE.sub(lambda match: figure(match[1]), html)
-        html = NUMBER.sub(lambda match: number(match[1]), html)
-        return REFERENCE.sub(lambda match: f'href="{address(match[1])}"', html)
+        return NUMBER.sub(lambda match: number(match[1]), html)

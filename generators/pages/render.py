@@ -1,6 +1,7 @@
 """The pages: one per part, an index, and what a host and a search engine want beside them."""
 
 import json
+from functools import partial
 from typing import NamedTuple, TypedDict
 
 from jinja2 import (
@@ -22,7 +23,7 @@ from generators.pages.pictures import SMALL, Picture, heading, picture, tile
 from generators.pages.prose import Prose
 from generators.pages.sharing import HEIGHT, WIDTH, card, card_name
 from generators.project import Project, Status
-from generators.store import Record, Shown, seal_of
+from generators.store import Record, Shown, listed, seal_of
 
 ASSETS = ("style.css", "page.js", "figures.js")
 FORMULAS = "mathematics.json"
@@ -127,7 +128,8 @@ class Renderer:
         kept = {"formulas": mathematics.used, "seal": seal_of(mathematics.used)}
         files[FORMULAS] = json.dumps(kept, indent=0, sort_keys=True).encode()
         texts = pages | {name: "" for name in files if name not in pages}
-        self.findings += page_findings(texts, self.project.out)
+        gone = set(listed(self.project.out)) - files.keys()
+        self.findings += page_findings(texts, self.project.out, gone)
         return Rendered(files, self.findings, scripted)
 
     def page(self, template: str, **values: object) -> str:
@@ -178,7 +180,7 @@ class Renderer:
             "name": part.name,
             "file": f"part-{part.name}.html",
             "title": part.title,
-            "html": Markup(self.prose.html(part.text)),
+            "html": Markup(self.prose.linked(part.text, partial(self.address, "site.toml"))),
             "sections": sections,
             "card": self.card(part, sections) if self.project.site.address else None,
         }
@@ -206,17 +208,11 @@ class Renderer:
         def number(name: str) -> str:
             if record and name not in record["numbers"]:
                 known = nearest(name, record["numbers"])
-                self.find(section, f"unknown number {name!r}{known}")
+                self.find(section.path.name, f"unknown number {name!r}{known}")
             value = record["numbers"].get(name, "…") if record else "…"
             return self.prose.line(value).replace(" %", "\N{NO-BREAK SPACE}%")
 
-        def address(name: str) -> str:
-            sections = {each.name: each for each in self.project.site.sections}
-            if name not in sections:
-                self.find(section, f"unknown section {name!r}{nearest(name, sections)}")
-                return "#"
-            return f"part-{sections[name].part}.html#{name}"
-
+        address = partial(self.address, section.path.name)
         html = self.prose.page(section.text, figure, number, address)
         state = "missing" if record is None else "fresh" if status.is_fresh else "stale"
         facts = run_facts(record) if record else []
@@ -230,8 +226,16 @@ class Renderer:
             "picture": picture(record) if record else None,
         }
 
-    def find(self, section: Section, finding: str) -> None:
-        self.findings.append(f"content/{section.path.name}: {finding}")
+    def address(self, file: str, name: str) -> str:
+        """Return where a section is, asked for by a file below content/."""
+        sections = {each.name: each for each in self.project.site.sections}
+        if name not in sections:
+            self.find(file, f"unknown section {name!r}{nearest(name, sections)}")
+            return "#"
+        return f"part-{sections[name].part}.html#{name}"
+
+    def find(self, file: str, finding: str) -> None:
+        self.findings.append(f"content/{file}: {finding}")
 
     def figure(self, section: Section, record: Record, shown: Shown) -> str:
         folder = self.project.out / section.name
