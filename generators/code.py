@@ -11,11 +11,14 @@ from generators.files import digest, write
 Node = tuple[str, str]
 """(module, name); the name "" stands for the loose statements, "*" for all of the module."""
 
-FORMAT = "3"
+FORMAT = "4"
 PackedDefinition: TypeAlias = tuple[str, list[str], list[str] | None]
 PackedField: TypeAlias = tuple[str, str, list[float] | None, bool, object]
 Packed: TypeAlias = tuple[
-    dict[str, PackedDefinition], dict[str, str], PackedDefinition, dict[str, list[PackedField]]
+    dict[str, PackedDefinition],
+    dict[str, list[str]],
+    PackedDefinition,
+    dict[str, list[PackedField]],
 ]
 
 
@@ -42,11 +45,12 @@ class Field(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """A module: its definitions, its imports (local name to "package.module" or
-    "package.module:name"), the statements that belong to no name, the fields of its dataclasses."""
+    """A module: its definitions, its imports (local name to each "package.module" or
+    "package.module:name" that it stands for somewhere), the statements that belong to no name,
+    the fields of its dataclasses."""
 
     definitions: dict[str, Definition]
-    imports: dict[str, str]
+    imports: dict[str, list[str]]
     loose: Definition
     fields: dict[str, list[Field]]
 
@@ -146,16 +150,17 @@ class Code:
         assert summary is not None, module
         if name == "*":
             follow = [(module, each) for each in ("", *summary.definitions)]
-            for target in summary.imports.values():
-                follow += self.resolve(*target.split(":"))
+            for targets in summary.imports.values():
+                for target in targets:
+                    follow += self.resolve(*target.split(":"))
             return "", follow
         entry = summary.definitions[name] if name else summary.loose
         follow = [node for dotted in entry.refers for node in self.target(module, dotted)]
         parts = module.split(".")
         packages = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
         follow += [(package, "") for package in packages if name and self.summary(package)]
-        if "*" in summary.imports:
-            follow += self.resolve(summary.imports["*"].partition(":")[0])
+        for target in summary.imports.get("*", []):
+            follow += self.resolve(target.partition(":")[0])
         return entry.digest, follow
 
     def target(self, module: str, dotted: str) -> list[Node]:
@@ -165,10 +170,11 @@ class Code:
         root, _, rest = dotted.partition(".")
         if root in summary.definitions:
             return [(module, root)]
-        if root not in summary.imports:
-            return []
-        origin, _, name = summary.imports[root].partition(":")
-        return self.resolve(origin, ".".join(filter(None, (name, rest))))
+        found: list[Node] = []
+        for target in summary.imports.get(root, []):
+            origin, _, name = target.partition(":")
+            found += self.resolve(origin, ".".join(filter(None, (name, rest))))
+        return found
 
     def resolve(self, module: str, dotted: str = "") -> list[Node]:
         """Follow a dotted name from a module to a definition, or to the whole of a module."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from generators.code import Code, Field
 from generators.datasets import DATASETS
 from generators.errors import AuthorError, nearest
-from generators.models import Model, find_model
+from generators.models import EMBEDDED, Model, find_model
 from generators.parameters import Value, checked, fitting
 from generators.tables import parsed, refuse_unknown, split, tables, text_of, typed
 
@@ -15,6 +15,7 @@ PART = re.compile(r"[a-z0-9-]+")
 SITE_KEYS = {
     "title", "author", "description", "address", "seed", "data", "parts", "models", "networks",
 }  # fmt: skip
+PART_KEYS = {"title", "text", "model", "judge"}
 KEYS = {"title", "part", "number", "generator", "data", "networks", "seed", "parameters", "draft"}
 NAME = re.compile(r"[a-z][0-9]*-([a-z0-9-]+)\.md")
 
@@ -100,6 +101,9 @@ def read(root: Path, code: Code, draft: bool = False, model: str | None = None) 
     refuse_unknown(table, SITE_KEYS, path)
     seed = typed(table, "seed", int, path)
     suited = tables(table, "models", path)
+    for name in suited:
+        if "/" not in name and name != EMBEDDED[0] and not (root / name).is_dir():
+            raise AuthorError(f"content/site.toml: no model {name!r}{nearest(name, EMBEDDED[:1])}")
     parts = {
         name: part_of(name, entry, root, model, suited)
         for name, entry in tables(table, "parts", path).items()
@@ -141,6 +145,7 @@ def part_of(
     suited: dict[str, dict[str, object]],
 ) -> Part:
     path = root / "content" / "site.toml"
+    refuse_unknown(entry, PART_KEYS, path)
     named = typed(entry, "model", str, path, "")
     judge = typed(entry, "judge", str, path, "")
     chosen = (model or named) if named else ""
@@ -177,10 +182,12 @@ def network(
 
 def dataset_in(table: dict[str, object], where: str) -> str:
     """Return the data set that a table names under `data`, or ""."""
-    name = table.get("data", "")
-    if name and (not isinstance(name, str) or name not in DATASETS):
+    name = table.get("data")
+    if name is None:
+        return ""
+    if not isinstance(name, str) or name not in DATASETS:
         raise AuthorError(f"{where}: data = {name!r}{nearest(str(name), DATASETS)}")
-    return str(name)
+    return name
 
 
 def section(
@@ -250,8 +257,12 @@ def networks_in(
 
 
 def fields_of(code: Code, module: str, name: str) -> list[Field]:
-    summary = code.summary(f"generators.{module}")
-    return summary.fields.get(name, []) if summary else []
+    """Return the fields of a dataclass that a module defines or imports."""
+    for origin, found in code.target(f"generators.{module}", name):
+        summary = code.summary(origin)
+        if summary and found in summary.fields:
+            return summary.fields[found]
+    raise AuthorError(f"generators/{module.replace('.', '/')}.py: found no {name}, expected one")
 
 
 def refuse_twins(sections: list[Section]) -> None:

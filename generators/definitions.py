@@ -7,9 +7,11 @@ value, skipping empty fields, because `ast.dump` differs between versions of Pyt
 
 import ast
 import json
+import re
 from collections.abc import Iterable, Iterator
 
 from generators.code import Definition, Field, Summary
+from generators.errors import AuthorError
 from generators.files import digest
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -17,6 +19,7 @@ SCOPES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 BLOCKS = (ast.For, ast.While, ast.With, ast.If, ast.Try, ast.TryStar, ast.Match)
 """What may fill a table of the module beside the names that it binds."""
 PARAMETERS = ("Parameters", "Recipe")
+KINDS = r"(tuple\[)?(int|float|bool|str|File)(?(1), \.\.\.\])"
 IGNORED = {"ctx", "type_comment", "type_ignores", "kind", "lineno", "returns"}
 
 
@@ -41,9 +44,9 @@ def summarise(source: str, module: str, is_package: bool = False) -> Summary:
     classes = {s.name: s for s in tree.body if isinstance(s, ast.ClassDef)}
     return Summary(
         {name: define(body) for name, body in statements.items()},
-        dict(imported(tree, package)),
+        gathered(imported(tree, package)),
         define(loose),
-        {name: fields(node) for name, node in classes.items() if name in PARAMETERS},
+        {name: fields(node, module) for name, node in classes.items() if name in PARAMETERS},
     )
 
 
@@ -201,22 +204,62 @@ def imported(tree: ast.Module, package: str) -> Iterator[tuple[str, str]]:
                 yield alias.asname or alias.name, f"{origin.strip('.')}:{alias.name}"
 
 
-def fields(node: ast.ClassDef) -> list[Field]:
-    """Return the fields of a dataclass from its source alone, so that nothing is imported."""
-    return [
-        declared(statement.target.id, statement)
-        for statement in node.body
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
-    ]
+def gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, target in pairs:
+        if target not in found.setdefault(name, []):
+            found[name].append(target)
+    return found
+
+
+def fields(node: ast.ClassDef, module: str) -> list[Field]:
+    """Return the fields of a dataclass from its source alone, so that nothing is imported.
+
+    Raises: AuthorError naming a field that is not spelled out.
+    """
+    found = []
+    for statement in node.body:
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            try:
+                found.append(declared(statement.target.id, statement))
+            except ValueError as error:
+                where = f"{module.replace('.', '/')}.py:{statement.lineno}"
+                raise AuthorError(f"{where}: {node.name}.{statement.target.id}: {error}") from None
+    return found
 
 
 def declared(name: str, statement: ast.AnnAssign) -> Field:
+    """Return a field from its declaration.
+
+    Raises: ValueError where type, range or default is none that could be read here.
+    """
     kind, limits = statement.annotation, None
     if isinstance(kind, ast.Subscript) and ast.unparse(kind.value) == "Annotated":
         assert isinstance(kind.slice, ast.Tuple)
         kind, *extra = kind.slice.elts
         for call in extra:
             if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("Range"):
-                limits = [ast.literal_eval(argument) for argument in call.args]
-    default = ast.literal_eval(statement.value) if statement.value else None
-    return Field(name, ast.unparse(kind), limits, statement.value is None, default)
+                limits = limits_of(call)
+    spelled = ast.unparse(kind)
+    if not re.fullmatch(KINDS, spelled):
+        raise ValueError(f"a type of {spelled}, expected int, float, bool, str, File or a tuple")
+    default = literal(statement.value) if statement.value else None
+    return Field(name, spelled, limits, statement.value is None, default)
+
+
+def limits_of(call: ast.Call) -> list[float]:
+    """Return both ends of a Range, given in order or by name."""
+    named = {each.arg: literal(each.value) for each in call.keywords}
+    given = dict(zip(("low", "high"), map(literal, call.args), strict=False)) | named
+    found = [given.get("low"), given.get("high")]
+    numbers = [each for each in found if isinstance(each, (int, float))]
+    if len(numbers) != 2 or len(given) != 2:
+        raise ValueError(f"{ast.unparse(call)}, expected two numbers")
+    return numbers
+
+
+def literal(node: ast.expr) -> object:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise ValueError(f"{ast.unparse(node)}, expected a literal") from None

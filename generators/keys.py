@@ -81,8 +81,13 @@ def figures_key(code: Code, section: Section, experiment: Key) -> Key:
 
 
 def parameter_parts(code: Code, section: Section, function: str) -> dict[str, str]:
-    """Return the parameters that one half of a section reads, files by their bytes."""
+    """Return the parameters that one half of a section reads, files by their bytes.
+
+    Where it reads what is no parameter, a property of theirs say, it may read all of them.
+    """
     reads = code.definition(section.generator, function).reads
+    if reads is not None and not section.parameters.keys() >= set(reads):
+        reads = None
     parts: dict[str, str] = {}
     for name, value in section.parameters.items():
         if reads is None or name in reads:

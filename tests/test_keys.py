@@ -190,6 +190,21 @@ class K(c.L, metaclass=M):
 '''
 
 
+def test_a_name_stands_for_all_that_it_is_imported_as() -> None:
+    stars = "from a import *\nfrom b import *\n"
+    local = "def f():\n    from c import g\n\n\ndef h():\n    from d import g\n"
+    assert summarise(stars + local, "m").imports == {"*": ["a:*", "b:*"], "g": ["c:g", "d:g"]}
+
+
+def test_what_a_property_of_parameters_reads_is_part_of_the_key(small: Small) -> None:
+    twice = "    columns: int = 2\n\n    @property\n    def twice(self):\n        return 2 * self.scale\n"
+    small.edit(f"{TINY}/mixed.py", "    columns: int = 2\n", twice)
+    small.edit(f"{TINY}/mixed.py", "* parameters.scale", "* parameters.twice")
+    before = small.keys("mixed")
+    small.edit(MIXED, "scale = 0.5", "scale = 0.25")
+    assert small.keys("mixed")[0] != before[0]
+
+
 def test_digests_are_the_same_on_every_python() -> None:
     summary = summarise(SYNTAX, "m.n")
     digests = {name: each.digest[:12] for name, each in summary.definitions.items()}
@@ -199,7 +214,7 @@ def test_digests_are_the_same_on_every_python() -> None:
         "f": "87e43be9ea21",
         "K": "accb7f7002c7",
     }
-    assert summary.imports == {"c": "a.b", "d": "m:d"}
+    assert summary.imports == {"c": ["a.b"], "d": ["m:d"]}
     assert summary.definitions["f"].refers == [
         "A",
         "B",

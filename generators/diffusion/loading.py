@@ -18,7 +18,7 @@ from generators.diffusion.scheduler_config import read_config
 from generators.diffusion.stage import Stage
 from generators.diffusion.text import encode, looked_up, read_dictionary, read_tokenizer, remembered
 from generators.errors import AuthorError
-from generators.models import Model, commit_of
+from generators.models import UNRESOLVED, Model, commit_of
 
 CHANNELS: dict[int, int] = {1: 3, 2: 6}
 SCHEDULES = {1: ("scheduler",), 2: ("scheduler", "image_noising_scheduler")}
@@ -78,7 +78,7 @@ def folder_of(model: Model, number: Number, fetch: Callable[[str], Path]) -> Pat
 def encoder_of(model: Model) -> str:
     """Return what the text encoder of a model is known by."""
     known = model.identity.get("model") or model.identity["model stage 1"]
-    if not model.is_unresolved:
+    if not known.endswith(UNRESOLVED):
         return known
     hub.resolve(model)
     return f"{model.stages[0]} {commit_of(model.stages[0])}"
