@@ -109,7 +109,7 @@ def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
     if chosen.explain:
         return say(explained(next(s for s in statuses if s.section.name == chosen.explain)))
     if chosen.check:
-        return check(project, statuses)
+        return check(project, statuses, chosen.sections)
     if chosen.serve:
         from generators.pages.serve import serve
 
@@ -210,9 +210,11 @@ def make(project: Project, stale: list[Status], chosen: argparse.Namespace) -> d
     return outcomes
 
 
-def check(project: Project, statuses: list[Status]) -> int:
-    lines = [f"{s.section.name}: {why(s)}" for s in statuses if not s.is_fresh]
-    if not lines and not pages_are_fresh(project, statuses):
+def check(project: Project, statuses: list[Status], names: list[str]) -> int:
+    """Say what is stale among all sections and the pages, or among the sections named."""
+    asked = [s for s in statuses if not names or s.section.name in names]
+    lines = [f"{s.section.name}: {why(s)}" for s in asked if not s.is_fresh]
+    if not names and not lines and not pages_are_fresh(project, statuses):
         lines = ["the pages are not those of the records, texts and templates"]
     say(lines)
     return 1 if lines else 0

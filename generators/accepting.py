@@ -10,7 +10,7 @@ from filelock import FileLock
 from generators.content import Network
 from generators.errors import AuthorError
 from generators.files import write
-from generators.keys import differences, is_code, network_key
+from generators.keys import code_parts, differences, is_code, network_key
 from generators.project import Project, Status
 from generators.results import RESULTS
 from generators.shipped import record_in, relabel, require_whole, shipped_file
@@ -53,8 +53,7 @@ def refuse(project: Project, stale: Status) -> None:
     )
     if more and stale.needs_experiment:
         raise AuthorError(f"--accept {name}: not only code changed: {more[0]}; build it")
-    results = f"code {stale.section.generator}:Results"
-    if then.get(results) != now.get(results):
+    if any(then.get(part) != digest for part, digest in of_results(project, stale).items()):
         raise AuthorError(f"--accept {name}: its Results changed, old ones do not fit; build it")
     kept = project.cache / "results" / record["experiment"]["key"]
     can_draw = RESULTS in record["files"] or read_sealed(kept).is_whole
@@ -64,6 +63,16 @@ def refuse(project: Project, stale: Status) -> None:
         path = shipped_file(project.root, network)
         if record_in(path) is not None:
             require_whole(path)
+
+
+def of_results(project: Project, stale: Status) -> dict[str, str]:
+    """Return the code of a section's Results, which its generator may have from elsewhere."""
+    nodes = project.code.target(stale.section.generator, "Results")
+    return {
+        part: digest
+        for module, name in nodes
+        for part, digest in code_parts(project.code, module, name).items()
+    }
 
 
 def other_than_code(parts: dict[str, str]) -> dict[str, str]:

@@ -1,11 +1,15 @@
 """Data sets on this machine: a folder of the author's, the user's cache, or a download."""
 
+import errno
 import hashlib
 import os
 from pathlib import Path
 from typing import NamedTuple
 
 from generators.errors import AuthorError, MissingDataError, nearest
+
+LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+"""Errors of this machine's disk, not of a mirror."""
 
 
 class Dataset(NamedTuple):
@@ -53,7 +57,8 @@ def find(name: str, folder: str = "") -> Path:
     `folder`, where the author has set one, or the data set's environment variable, is the only
     place that is looked at; without either, the user's cache, filled from the mirrors if need be.
     Raises: AuthorError naming the first file that is missing or not what it should be;
-    MissingDataError when nobody named a folder and no mirror answers.
+    or a cache that cannot be written; MissingDataError when nobody named a folder and no mirror
+    answers.
     """
     if name not in DATASETS:
         raise AuthorError(f"unknown data set {name!r}{nearest(name, DATASETS)}")
@@ -96,6 +101,8 @@ def fetched(name: str, dataset: Dataset) -> Path:
                 store.fetch(file)
             return cache
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in LOCAL:
+                raise AuthorError(f"{cache}: {error.strerror}") from None
             problem = f"{mirror}: {error}"
     raise MissingDataError(
         name,

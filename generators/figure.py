@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from generators.errors import AuthorError
+from generators.errors import AuthorError, nearest
 from generators.streams import stream
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from generators.diffusion.cascade import Cascade
     from generators.diffusion.scores import Judge
+    from generators.parameters import Value
 
     Image: TypeAlias = NDArray[np.uint8] | NDArray[np.float32] | NDArray[np.float64]
 
@@ -29,16 +30,35 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network: a folder with the weights after each epoch and the losses of each."""
+    """A trained network: a folder with the weights after each epoch and the losses of each.
+
+    `name` and `recipe` are those of `[networks.NAME]` in content/site.toml.
+    """
 
     folder: Path
     epochs: int
+    name: str = "here"
+    recipe: "Mapping[str, Value]" = field(default_factory=dict)
 
     def weights(self, epoch: int) -> Path:
-        """Return the safetensors file with the weights after `epoch` (1 … `epochs`)."""
+        """Return the safetensors file with the weights after `epoch` (1 … `epochs`).
+
+        Raises: AuthorError where training ended before.
+        """
         if not 1 <= epoch <= self.epochs:
-            raise ValueError(f"epoch {epoch} of a network trained for {self.epochs}")
+            raise AuthorError(f"epoch {epoch} of network {self.name!r}, trained for {self.epochs}")
         return self.folder / epoch_file(epoch)
+
+    def expect(self, **facts: "Value") -> None:
+        """Refuse a network that was trained otherwise than a section tells its readers.
+
+        Raises: AuthorError naming the entry of its recipe that is not as in `facts`.
+        """
+        for name, value in facts.items():
+            found = self.recipe.get(name)
+            if found != value:
+                which = f"has {name} = {found}" if name in self.recipe else f"has no {name}"
+                raise AuthorError(f"network {self.name!r} {which} in its recipe, expected {value}")
 
     @property
     def losses(self) -> Path:
@@ -49,6 +69,13 @@ class Trained:
 def epoch_file(epoch: int) -> str:
     """Return the name of the weights after `epoch` passes over the data, counted from 1."""
     return f"epoch-{epoch:04d}.safetensors"
+
+
+class Networks(dict[str, Trained]):
+    """The networks that a section names in its front matter."""
+
+    def __missing__(self, name: str) -> Trained:
+        raise AuthorError(f"network {name!r} is not among the section's{nearest(name, self)}")
 
 
 def no_cascade() -> "Cascade":

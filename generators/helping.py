@@ -76,8 +76,13 @@ class Helper(Maker):
         """Run a section's experiment along with the first process, with the networks it sent."""
         section = next(each for each in self.project.site.sections if each.name == name)
         networks = {
-            network: Trained(lay_down(files, self.project.cache / name / network), epochs)
-            for network, (epochs, files) in sent_along.items()
+            each.name: Trained(
+                lay_down(sent_along[each.name][1], self.project.cache / name / each.name),
+                sent_along[each.name][0],
+                each.name,
+                each.recipe,
+            )
+            for each in section.networks
         }
         module = cast(SectionModule, importlib.import_module(section.generator))
         context = self.context(section, networks, sent(self.training.dataset, self.project.cache))

@@ -3,7 +3,7 @@
 import importlib
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -14,8 +14,10 @@ from generators import machine
 from generators.content import Network, Section
 from generators.crew import EXPERIMENT, called, join, sent
 from generators.drawing import draw, outputs_of
+from generators.errors import AuthorError, MissingDataError
 from generators.figure import (
     Context,
+    Networks,
     Number,
     Output,
     Progress,
@@ -28,10 +30,10 @@ from generators.keys import experiment_key
 from generators.making_networks import Training, refuse_edited
 from generators.models import Model
 from generators.project import Project, Status, on_stand_in
-from generators.provenance import provenance, versions
+from generators.provenance import commit, provenance, versions
 from generators.results import RESULTS, pack, unpack
 from generators.shipped import epochs_read
-from generators.stand_in import CAPTION, NAME, Given
+from generators.stand_in import ARCHIVE, CAPTION, NAME, Given
 from generators.store import (
     NetworkRecord,
     Provenance,
@@ -78,7 +80,7 @@ class Maker:
         self.progress = progress
         module = cast(SectionModule, importlib.import_module(status.section.generator))
         parameters = module.Parameters(**status.section.parameters)
-        folder = None if force else self.kept_results(status)
+        folder, status = (None, status) if force else self.kept(status)
         if folder is None:
             folder, status = self.run(module, parameters, status, force)
         results = cast(ResultsRecord, read_sealed(folder, verify=False).record)
@@ -106,6 +108,21 @@ class Maker:
     def results_folder(self, status: Status) -> Path:
         return self.project.cache / "results" / status.experiment.digest
 
+    def kept(self, status: Status) -> tuple[Path | None, Status]:
+        """Return what `kept_results` does; where MNIST cannot be had, results on the stand-in."""
+        folder = self.kept_results(status)
+        if folder or status.section.data or not (self.project.root / ARCHIVE).is_file():
+            return folder, status
+        stood = on_stand_in(self.project, status)
+        instead = self.kept_results(stood)
+        if instead is None:
+            return None, status
+        try:
+            self.training.dataset("mnist")
+        except MissingDataError:
+            return instead, stood
+        return None, status
+
     def kept_results(self, status: Status) -> Path | None:
         """Return a folder with the results of the section's key, from the cache or the site."""
         folder = self.results_folder(status)
@@ -120,11 +137,11 @@ class Maker:
             if expected and not damage_of(published / RESULTS, expected):
                 content = (published / RESULTS).read_bytes()
                 key, provenance = record["experiment"]["key"], record["provenance"]
-                self.keep(folder, content, key, provenance, record["networks"])
+                self.put(folder, content, key, provenance, record["networks"])
                 return folder
         return None
 
-    def keep(
+    def put(
         self,
         folder: Path,
         content: bytes,
@@ -151,28 +168,32 @@ class Maker:
         section = status.section
         key = status.experiment.digest
         refuse_edited(self.project, section.name, key, lambda code: experiment_key(code, section))
+        begun_at = commit(self.project.root)
         given = Given(partial(self.training.dataset, instead=section.data), self.training.stand_in)
         owned = {
             each.name for each in section.networks if owner(self.project, each) == section.name
         }
         asked = epochs_read(section)
+        refuse_later(section, asked)
         records = {
             each.name: self.training.train(each, force and each.name in owned, asked, self.progress)
             for each in section.networks
         }
-        networks = {name: self.training.trained(record) for name, record in records.items()}
+        networks = {
+            each.name: self.training.trained(each, records[each.name]) for each in section.networks
+        }
         context = self.context(section, networks, sent(given.dataset, self.project.cache))
         started = time.monotonic()
         with called(EXPERIMENT, lambda: (section.name, self.training.sent_along(records))):
             results = module.experiment(context, parameters)
-        made = provenance(self.device, self.project.root, time.monotonic() - started)
+        made = provenance(self.device, begun_at, time.monotonic() - started)
         if section.model:
             made["model"] = section.model.credit
             made["versions"] |= {library: version(library) for library in OF_CASCADES}
         if given.stands_in or any(NAME in each["recipe"].values() for each in records.values()):
             status = on_stand_in(self.project, status)
         folder = self.results_folder(status)
-        self.keep(folder, pack(results), status.experiment.digest, made, records)
+        self.put(folder, pack(results), status.experiment.digest, made, records)
         return folder, status
 
     def context(
@@ -184,7 +205,7 @@ class Maker:
             self.device,
             self.project.content,
             dataset,
-            networks,
+            Networks(networks),
             self.progress,
             partial(self.cascade, section.model) if section.model else no_cascade,
             partial(self.judge, section.model) if section.model else no_judge,
@@ -238,6 +259,14 @@ class Maker:
         if place.suffix != ".safetensors":
             return Clip(model.judge, self.device)
         return load_judge(place).to(self.device) if place.is_file() else None
+
+
+def refuse_later(section: Section, asked: Sequence[int]) -> None:
+    """Raise an AuthorError, before anything is trained, for an epoch after the last of all."""
+    recipes = [each.recipe.get("epochs") for each in section.networks]
+    last = max((epochs for epochs in recipes if isinstance(epochs, int)), default=0)
+    if last and asked and max(asked) > last:
+        raise AuthorError(f"epochs = {list(asked)}, but its networks are trained for {last}")
 
 
 def owner(project: Project, network: Network) -> str:

@@ -20,7 +20,7 @@ from generators.files import digest, sweep
 from generators.keys import Key, network_key
 from generators.networks import Run
 from generators.project import Project
-from generators.provenance import provenance
+from generators.provenance import commit, provenance
 from generators.reporting import ignore
 from generators.shipped import is_shipped, lacks, restore, shipped_file
 from generators.stand_in import NAME, stand_in
@@ -78,9 +78,10 @@ class Training:
             if not is_done:
                 try:
                     self.fit(network, unfinished, key.digest, progress)
-                except MissingDataError:
+                except MissingDataError as error:
                     if network.data or not self.stand_in():
                         raise
+                    print(f"build.py: {error}; {network.name} is trained on stand-in digits")
                     return self.train(network._replace(data=NAME), force, epochs, progress)
             shutil.rmtree(folder, ignore_errors=True)
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -90,6 +91,7 @@ class Training:
     def fit(self, network: Network, folder: Path, key: str, told: Progress) -> None:
         trainer = importlib.import_module(network.trainer)
         refuse_edited(self.project, network.name, key, lambda code: network_key(code, network))
+        begun_at = commit(self.project.root)
 
         def progress(what: str, done: int, total: int) -> None:
             told(f"{network.name}, {what}", done, total)
@@ -107,7 +109,7 @@ class Training:
             "recipe": {name: json.dumps(value) for name, value in network.recipe.items()}
             | ({"data": network.data} if network.data else {}),
             "epochs": len(run.seconds),
-            "provenance": provenance(self.device, self.project.root, sum(run.seconds)),
+            "provenance": provenance(self.device, begun_at, sum(run.seconds)),
             "files": {name: digest((folder / name).read_bytes()) for name in names},
         }
         write_sealed(folder, record)
@@ -127,8 +129,9 @@ class Training:
     def folder(self, key: str) -> Path:
         return self.project.cache / "networks" / key
 
-    def trained(self, record: NetworkRecord) -> Trained:
-        return Trained(self.folder(record["key"]), record["epochs"])
+    def trained(self, network: Network, record: NetworkRecord) -> Trained:
+        folder = self.folder(record["key"])
+        return Trained(folder, record["epochs"], network.name, network.recipe)
 
     def dataset(self, name: str, instead: str = "") -> Path:
         """Return the folder of a data set, or of the one that the author wants `instead`."""

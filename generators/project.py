@@ -13,7 +13,6 @@ from generators.keys import Key, differences, experiment_key, figures_key
 from generators.stand_in import NAME
 from generators.store import Record, read_sealed
 
-
 WORDS = (
     ("templates", "*.*"),
     ("templates/figures", "*.html"),

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 LIBRARIES = ("torch", "numpy", "pillow", "imageio", "matplotlib")
 
 
-def provenance(device: "torch.device", root: Path, seconds: float) -> Provenance:
-    """Return the record of what was just made on a device from the checkout `root`."""
+def provenance(device: "torch.device", commit: str, seconds: float) -> Provenance:
+    """Return the record of what was just made on a device by the code of a commit."""
     return {
         "made": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "seconds": round(seconds, 1),
         "device": machine.describe(device),
         "versions": versions(),
-        "commit": commit(root),
+        "commit": commit,
     }
 
 

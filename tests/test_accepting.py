@@ -214,6 +214,18 @@ def test_results_of_another_make_are_refused(
     assert "--accept mixed: its Results changed" in refused(rewritten, capsys)
 
 
+def test_imported_results_of_another_make_are_refused(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = "@dataclass(frozen=True)\nclass Results:\n    values: np.ndarray\n    mean: float\n"
+    small.edit("generators/tiny/mixed.py", old, "from generators.tiny.shapes import Results\n")
+    shapes = small.root / "generators/tiny/shapes.py"
+    shapes.write_text(f"from dataclasses import dataclass\nimport numpy as np\n{old}")
+    assert run(small) == 0
+    small.edit("generators/tiny/shapes.py", "mean: float", "mean: float\n    more: int = 0")
+    assert "--accept mixed: its Results changed" in refused(small, capsys)
+
+
 def test_each_run_keeps_its_own_provenance(rewritten: Small) -> None:
     (old,) = (each for each in kept(rewritten) if each.name == rewritten_key(rewritten, "mixed"))
     found = dict(json.loads((old / "record.json").read_text()))

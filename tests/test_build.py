@@ -71,6 +71,27 @@ def test_a_page_shows_figures_numbers_links_and_mathematics(built: Small) -> Non
     assert "number:" not in page
 
 
+def test_a_check_of_some_sections_is_of_these_alone(
+    built: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built.edit("content/b1-mixed.md", "scale = 0.5", "scale = 0.25")
+    assert run(built, "--check", "plain") == 0
+    assert run(built, "--check", "plain", "mixed") == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith("mixed: ")
+
+
+def test_networks_and_epochs_that_are_not_there_are_named(
+    built: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built.edit("generators/tiny/trained.py", "    pass", "    epochs: tuple[int, ...] = (1, 9)")
+    assert run(built, "trained", "--force") == 1
+    assert "epochs = [1, 9], but its networks are trained for 3" in capsys.readouterr().out
+    built.edit("generators/tiny/trained.py", "(1, 9)", "(1,)")
+    built.edit("generators/tiny/trained.py", 'networks["small"]', 'networks["smal"]')
+    assert run(built, "trained") == 1
+    assert "network 'smal' is not among the section's, did you mean" in capsys.readouterr().out
+
+
 def test_a_caption_is_redrawn_and_not_rerun(
     built: Small, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -339,6 +360,9 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
         ("b3-trained.md", '["small"]', "[1]", "unknown network '1'"),
         ("site.toml", "[parts.b]", "[data]\nmnits = ''\n[parts.b]", "unknown key 'mnits', did you mean 'mnist'?"),
         ("site.toml", "[networks.small]", "[networks]\nx = 5\n[networks.small]", "networks.x = 5, expected a table"),
+        ("site.toml", 'text =', 'txet = ""\ntext =', "unknown key 'txet', did you mean 'text'?"),
+        ("site.toml", "[parts.b]", "[models.mini-fi]\n[parts.b]", "no model 'mini-fi', did you mean 'mini-if'?"),
+        ("site.toml", "epochs = 3", "epochs = 3\ndata = false", "data = False"),
         ("site.toml", "epochs = 3", "epochs = 3\ndraft = { epoch = 1 }", "unknown parameter 'epoch'"),
     ],
 )  # fmt: skip
@@ -350,6 +374,26 @@ def test_an_authors_mistake_is_one_line_that_names_the_file(
     error = capsys.readouterr().err
     assert message in error
     assert file in error or "generators/tiny" in error or "b2-plain.md" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("Range(0, 1)] = 1.0", "Range(low=0, high=0.25)] = 0.2", "scale = 0.5, expected 0 to 0.25"),
+        ("Range(0, 1)", "Range(0)", "Parameters.scale: Range(0), expected two numbers"),
+        ("columns: int = 2", "columns: int = len('ab')", "Parameters.columns: len('ab'), expected"),
+        ("columns: int = 2", "columns: int | None = 2", "Parameters.columns: a type of int | None"),
+    ],
+)
+def test_a_wrong_declaration_is_one_line(
+    built: Small, capsys: pytest.CaptureFixture[str], old: str, new: str, message: str
+) -> None:
+    built.edit("generators/tiny/mixed.py", old, new)
+    assert run(built) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "mixed" in error
     assert error.count("\n") == 1
 
 

@@ -263,7 +263,7 @@ def test_a_foreign_weights_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ValueError, match=r"epoch-0001.safetensors is no whole safetensors file"):
         denoiser(path)
-    with pytest.raises(ValueError, match="epoch 2 of a network trained for 1"):
+    with pytest.raises(AuthorError, match="epoch 2 of network 'here', trained for 1"):
         Trained(tmp_path, 1).weights(2)
 
 

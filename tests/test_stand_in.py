@@ -1,5 +1,6 @@
 """Where MNIST cannot be had: stand-in digits that say so, other data by name, or a skipped section."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -124,6 +125,32 @@ def test_results_on_the_stand_in_say_so_and_never_pass_for_mnist(
     record = record_of(offline)
     assert record["experiment"]["key"] == plain[0]
     assert record["shown"][0]["caption"] == "A digit."  # type: ignore[index]
+
+
+def test_results_on_the_stand_in_are_kept_for_the_next_build(
+    offline: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = offline.root / ARCHIVE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(digits())
+    assert run(offline, "digit") == 0
+    record = record_of(offline)
+    monkeypatch.setattr("generators.making.Maker.run", lambda *_: pytest.fail("ran again"))
+    offline.edit("generators/tiny/digit.py", '"A digit.", "A', '"One digit.", "A')
+    assert run(offline, "digit") == 0
+    assert record_of(offline)["experiment"] == record["experiment"]
+    assert record_of(offline)["shown"][0]["caption"] == f"One digit. {CAPTION}"  # type: ignore[index]
+
+
+def test_a_full_disk_is_not_missing_data(
+    offline: Small, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pooch.Pooch.fetch", full)
+    assert run(offline, "digit") == 1
+    assert "No space left on device" in capsys.readouterr().out
 
 
 def test_the_archive_holds_digits_in_mnists_format(tmp_path: Path) -> None:
