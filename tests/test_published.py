@@ -84,23 +84,23 @@ def test_a_picture_does_not_depend_on_its_batch() -> None:
 def test_the_section_judges_every_row(folder: Path, tmp_path: Path) -> None:
     judge = judge_in(tmp_path / "judge", folder)
     networks = {
-        "ddpm-class": network_of(ddpm, tmp_path / "ddpm", folder),
+        "ddpm-class": network_of(ddpm, tmp_path / "ddpm", folder, steps=6),
         "flow-class": network_of(flow, tmp_path / "flow", folder),
         "judge-features": judge,
         "judge-answers": judge,
     }
     parameters = section.Parameters(steps=6, count=20, references=40)
     results = section.experiment(context(networks, folder), parameters)
-    assert results.scores.shape == (5, 5)
-    assert results.brightness.shape == (6,)
-    assert results.samples.shape == (5, 10, 28, 28)
-    assert len({row.tobytes() for row in results.samples}) == 5
+    assert results.scores.shape == (6, 5)
+    assert results.brightness.shape == (7,)
+    assert results.samples.shape == (6, 10, 28, 28)
+    assert len({row.tobytes() for row in results.samples}) == 6
     assert np.isfinite(results.scores).all()
     path = tmp_path / "results.safetensors"
     path.write_bytes(pack(results))
     outputs = list(section.figures(unpack(path, section.Results), parameters))
     numbers = {each.name: each.text for each in outputs if isinstance(each, Number)}
     assert numbers["begun-recall"] == f"{results.scores[3, 4]:.2f}"
-    assert numbers["flow-brightness"] == f"{results.brightness[5]:.3f}"
+    assert numbers["flow-brightness"] == f"{results.brightness[6]:.3f}"
     (panels,) = (each for each in outputs if isinstance(each, Panels))
     assert len(panels.labels) == len(results.samples)

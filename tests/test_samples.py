@@ -10,6 +10,7 @@ import torch
 from test_digits import folder, run_in
 
 from generators.digits import ddpm, flow
+from generators.errors import AuthorError
 from generators.figure import Animation, Context, Number, Panels, Plot, Trained, Trajectory
 from generators.part_b import ddpm as ddpm_section
 from generators.part_b import ddpm_class, flow_class
@@ -36,9 +37,11 @@ def context(trained: Trained, name: str, seed: int = 180) -> Context:
 def training(folder: Path, tmp_path: Path) -> Callable[[ModuleType, bool], Trained]:
     def train(trainer: ModuleType, classes: bool) -> Trained:
         run = run_in(tmp_path / "run", folder)
-        trainer.train(run, trainer.Recipe(classes=classes, hidden=4, epochs=2, batch=20))
+        times = {"steps": 8} if trainer is ddpm else {}
+        recipe = trainer.Recipe(classes=classes, hidden=4, epochs=2, batch=20, **times)
+        trainer.train(run, recipe)
         run.finish()
-        return Trained(tmp_path / "run", 2)
+        return Trained(tmp_path / "run", 2, "it", vars(recipe))
 
     return train
 
@@ -77,7 +80,7 @@ def test_the_sweep_repeats_the_first_row_at_its_own_scale(
     training: Callable[[ModuleType, bool], Trained], trainer: ModuleType, section: ModuleType
 ) -> None:
     parameters = section.Parameters(
-        network="it", epochs=(2,), steps=6, rows=2, frames=2, scale=60.0, scales=(0.0, 60.0)
+        network="it", epochs=(2,), steps=8, rows=2, frames=2, scale=60.0, scales=(0.0, 60.0)
     )
     results = section.experiment(context(training(trainer, True), "it"), parameters)
     # Other batch sizes sum in another order: at most a rounding of 8 bits apart.
@@ -92,4 +95,15 @@ def test_a_network_of_another_kind_is_refused(
 ) -> None:
     trained = training(ddpm, False)
     with pytest.raises(ValueError, match=r"epoch-0002.safetensors holds another network"):
-        ddpm_class.experiment(context(trained, "it"), ddpm_class.Parameters("it", (2,)))
+        ddpm_class.experiment(context(trained, "it"), ddpm_class.Parameters("it", (2,), 8))
+
+
+def test_a_network_that_was_told_other_times_is_refused(
+    training: Callable[[ModuleType, bool], Trained],
+) -> None:
+    diffusion = context(training(ddpm, True), "it")
+    with pytest.raises(AuthorError, match="network 'it' has steps = 8 in its recipe, expected 300"):
+        ddpm_class.experiment(diffusion, ddpm_class.Parameters("it", (2,)))
+    matching = context(training(flow, True), "it")
+    with pytest.raises(AuthorError, match="network 'it' has no steps in its recipe, expected 300"):
+        ddpm_class.experiment(matching, ddpm_class.Parameters("it", (2,)))

@@ -11,6 +11,7 @@ from generators.digits.ddpm import Schedule, ancestral, ddim, linear
 from generators.digits.flow import Increment, euler, heun, integrate, midpoint, velocity_of
 from generators.digits.respacing import falling, respaced, told_original_time
 from generators.digits.sampling import Prediction, Step, Streams, guided, unguided
+from generators.errors import AuthorError
 from generators.machine import bfloat16_pays
 from generators.streams import stream
 
@@ -49,7 +50,10 @@ class Integrated:
     cost: int
 
     def __call__(self, predict: Prediction, evaluations: int, streams: Streams) -> Iterable[Step]:
-        noise, steps = streams.normal(), evaluations // self.cost
+        steps, rest = divmod(evaluations, self.cost)
+        if rest:
+            raise AuthorError(f"{evaluations} evaluations, {self.cost} of which make a step")
+        noise = streams.normal()
         return integrate(velocity_of(predict), noise, steps, self.increment)
 
 

@@ -5,15 +5,16 @@ from torch import Tensor
 
 from generators.digits.ddpm import Schedule
 from generators.digits.sampling import Prediction
+from generators.errors import AuthorError
 
 
 def falling(last: int, count: int) -> list[int]:
     """Return `count` + 1 whole times from `last` down to 0, as evenly spaced as they can be.
 
-    Raises: ValueError when there are fewer times than that.
+    Raises: AuthorError when there are fewer times than that.
     """
     if count > last:
-        raise ValueError(f"{count} evaluations of a diffusion that has {last} times")
+        raise AuthorError(f"{count} evaluations of a diffusion that has {last} times")
     return [round(last * (count - index) / count) for index in range(count + 1)]
 
 

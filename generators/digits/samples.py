@@ -163,7 +163,8 @@ def sample_figures(
             samples.reshape(-1, CLASSES, 28, 28),
             columns,
         )
-    shown = slice(None, None, max(1, len(results.states) // 10))
+    last = len(results.times) - 1
+    shown = np.unique(np.linspace(0, last, min(11, last + 1)).round().astype(int))
     pairs = zip(results.states[shown], results.estimates[shown], strict=True)
     yield Trajectory(
         "way",
@@ -171,11 +172,11 @@ def sample_figures(
         "network saw in the states before them.",
         "Noise from which digits emerge; in the estimates they can be seen earlier, blurred.",
         [[*state[:SHOWN], *estimate] for state, estimate in pairs],
-        [f"t = {time:g}" for time in results.times[shown]],
+        [f"t = {results.times[index]:.3g}" for index in shown],
     )
     yield Animation(
         "descent",
-        f"The first two rows of epoch {epochs[-1]} on their way from noise.",
+        f"The first samples of epoch {epochs[-1]} on their way from noise.",
         f"Noise turns into {kind}.",
         [tiled(state) for state in results.states],
         60,

@@ -54,7 +54,8 @@ def steps_plot(
 
 def guidance_plot(scales: Sequence[float], scores: Scores) -> Plot:
     """Plot the shares among scores (scale, 5) against the guidance scale."""
-    shares = {name: Score._fields.index(name) for name in ("accuracy", "precision", "recall")}
+    columns = {"right": "accuracy", "precision": "precision", "recall": "recall"}
+    shares = {name: Score._fields.index(field) for name, field in columns.items()}
     ends = [
         f"{name} from {scores[0, column]:.2f} to {scores[-1, column]:.2f}"
         for name, column in shares.items()

@@ -26,6 +26,7 @@ class Parameters:
 def experiment(context: Context, parameters: Parameters) -> Results:
     """Sample from the same noise with the network as it was after each epoch asked for."""
     trained, schedule = context.networks[parameters.network], linear(parameters.steps)
+    trained.expect(steps=parameters.steps)
     count = 10 * parameters.rows
 
     def descend(epoch: int) -> Iterable[Step]:

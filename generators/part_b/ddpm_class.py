@@ -29,6 +29,7 @@ class Parameters:
 def experiment(context: Context, parameters: Parameters) -> Results:
     """Sample every digit after each epoch, then one row at every guidance scale."""
     trained, schedule = context.networks[parameters.network], linear(parameters.steps)
+    trained.expect(steps=parameters.steps)
 
     def descend(epoch: int, classes: Tensor, scale: float, streams: Streams) -> Iterable[Step]:
         network = class_unet(trained.weights(epoch)).to(context.device)

@@ -41,6 +41,7 @@ class Results:
 def experiment(context: Context, parameters: Parameters) -> Results:
     """Denoise a test digit of each class, and measure the error over the test set."""
     trained = context.networks[parameters.network]
+    trained.expect(signal=1.0, noise=parameters.sigma)
     test = load(context.dataset("mnist"), "t10k")
     x = scaled(of_each_class(test, parameters.digits, context.stream("digits")))
     z = noised(x, 1.0, parameters.sigma, context.stream("noise"))
@@ -81,7 +82,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         "estimates",
         rf"Test digits, the same with noise of $\sigma = {parameters.sigma:g}$, and the network's "
         f"estimates after epochs {counted}.",
-        "Ten handwritten digits in clean, noisy and denoised rows; the denoised ones are legible, "
+        "Handwritten digits in clean, noisy and denoised rows; the denoised ones are legible, "
         "with slightly softer strokes than the clean ones.",
         [results.x, results.z, *results.estimates],
         labels=["x", "z", *(f"epoch {epoch}" for epoch in parameters.epochs)],

@@ -38,6 +38,7 @@ class Results:
 def experiment(context: Context, parameters: Parameters) -> Results:
     """Denoise the test set at every σ, by the network and by the best linear denoiser."""
     trained = context.networks[parameters.network]
+    trained.expect(signal=1.0, noise=parameters.trained_at)
     network = denoiser(trained.weights(trained.epochs)).to(context.device)
     folder = context.dataset("mnist")
     linear = wiener(scaled(load(folder, "train").images))
@@ -61,7 +62,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield Panels(
         "digit",
-        rf"One test digit under noise of seven strengths (above) and what the denoiser trained at "
+        rf"One test digit under more and more noise (above) and what the denoiser trained at "
         rf"$\sigma = {parameters.trained_at:g}$ makes of it (below).",
         "A handwritten digit, noisier from left to right, above its denoised versions.",
         [results.noisy, results.estimates],

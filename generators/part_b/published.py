@@ -18,8 +18,9 @@ from generators.figure import Context, Number, Output, Panels
 from generators.parameters import Range
 
 SHOWN = 10
-ROWS = ("diffusion-plain", "diffusion", "begun-plain", "begun", "flow")
-"""Diffusion from noise, then from the end of its own noising, each without guidance and with it."""
+ROWS = ("diffusion-plain", "diffusion", "begun-plain", "begun", "flow-plain", "flow")
+"""Diffusion from noise, then from the end of its own noising, then flow matching: each without
+guidance and with it."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Results:
 
 def experiment(context: Context, parameters: Parameters) -> Results:
     """Sample and judge every row, of the same digits and from the same noise."""
+    context.networks[parameters.diffusion].expect(steps=parameters.steps)
     folder = context.dataset("mnist")
     data = load(folder, "train").first(parameters.references).images
     test = drawn(load(folder, "t10k"), parameters.count, context.stream("test"))
@@ -57,15 +59,15 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     comparison = comparison_with(context, judges, data, test)
     schedule = linear(parameters.steps)
     rows = (
-        (parameters.diffusion, Ancestral(schedule), (1.0, parameters.scale)),
-        (parameters.diffusion, Leaking(schedule, end_of(schedule, data)), (1.0, parameters.scale)),
-        (parameters.flow, Integrated(euler, 1), (parameters.scale,)),
+        (parameters.diffusion, Ancestral(schedule)),
+        (parameters.diffusion, Leaking(schedule, end_of(schedule, data))),
+        (parameters.flow, Integrated(euler, 1)),
     )
     cells = [
         Cell(network.weights(network.epochs), sampler, parameters.steps, scale)
-        for name, sampler, scales in rows
+        for name, sampler in rows
         for network in [context.networks[name]]
-        for scale in scales
+        for scale in (1.0, parameters.scale)
     ]
     table = comparison.table(cells, lambda done: context.progress("rows", done, len(cells)))
     bright = [images.float().mean().item() / 255 for images in (test.images, *table.images)]
@@ -91,8 +93,10 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield Panels(
         "samples",
         "The same noise and the same digits asked for in every row. From noise: without guidance, "
-        f"then with {scale}; from the end of noising, the same two; flow matching with {scale}.",
+        f"then with {scale}; from the end of noising, the same two; flow matching, the same two.",
         "Rows of ten handwritten digits, the same ten in each, a row for each method and scale.",
         results.samples,
-        labels=["noise, γ = 1", f"noise, {scale}", "end, γ = 1", f"end, {scale}", f"flow, {scale}"],
+        labels=[
+            f"{kind}, {each}" for kind in ("noise", "end", "flow") for each in ("γ = 1", scale)
+        ],
     )

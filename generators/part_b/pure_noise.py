@@ -15,6 +15,8 @@ from generators.digits.training import read_losses
 from generators.figure import Animation, Context, Number, Output, Panels, Trajectory
 from generators.parameters import Range
 
+REPEATED = 0.5
+"""The noise level of the denoiser that is applied again and again."""
 VISIBLE = 0.25
 """A patch whose brightest pixel stays below this shows nothing but black."""
 
@@ -52,6 +54,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     mean = scaled(load(folder, "train").images).double().mean(dim=0, keepdim=True).float()
     test = scaled(load(folder, "t10k").images)
     trained = context.networks[parameters.network]
+    trained.expect(signal=0.0, noise=1.0)
     generator = torch.Generator().manual_seed(context.stream("noise"))
     z = torch.randn(parameters.samples, 1, 28, 28, generator=generator)
     outputs = [
@@ -59,6 +62,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         for epoch in parameters.epochs
     ]
     other = context.networks[parameters.denoiser]
+    other.expect(signal=1.0, noise=REPEATED)
     once = denoiser(other.weights(other.epochs)).to(context.device)
     repeated = [z]
     for _ in range(parameters.applications):
@@ -108,8 +112,8 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     chosen = [step for step in (0, 1, 2, 3, 5, 8, 13, 21, 30) if step < len(results.repeated)]
     yield Trajectory(
         "repeated",
-        r"The denoiser of $\sigma = 0.5$ applied to pure noise, then to its own output, and so on; "
-        "all clipped to $[0, 1]$.",
+        rf"The denoiser of $\sigma = {REPEATED:g}$ applied to pure noise, then to its own output, "
+        "and so on; all clipped to $[0, 1]$.",
         "Noise turns into broken strokes; some fade to black, the others end as a few firm lines.",
         [list(results.repeated[step]) for step in chosen],
         [str(step) for step in chosen],

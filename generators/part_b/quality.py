@@ -8,6 +8,7 @@ from typing import Annotated
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from generators.digits.comparison import Cell, Table, comparison_with, drawn
 from generators.digits.data import load
@@ -46,8 +47,8 @@ class Results:
 
     `floor` (5,) is what real test digits get, `steps` (sampler, evaluations, 5), `sweep` (scale,
     5), `earlier` (epoch, 5), `by_steps` and `by_scale` their pictures; `near` (10, 4, 28, 28) the
-    samples nearest to training digits and their nearest three, `distances` (2, N) of samples and
-    of test digits to the nearest one.
+    sample of each digit that is nearest to a training digit and its nearest three, `distances`
+    (2, N) of samples and of test digits to the nearest one.
     """
 
     floor: NDArray[np.float32]
@@ -64,6 +65,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     """Fill the tables, then look up the training digits nearest to the samples."""
     if parameters.scale not in parameters.scales:
         raise AuthorError(f"scale = {parameters.scale:g}, expected one of scales")
+    context.networks[parameters.diffusion].expect(steps=parameters.steps)
     folder = context.dataset("mnist")
     data = load(folder, "train").first(parameters.references).images
     test = drawn(load(folder, "t10k"), parameters.count, context.stream("test"))
@@ -79,7 +81,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     earlier = table("epochs", cells_by_epochs(context, parameters))
     guided = sweep.images[parameters.scales.index(parameters.scale)]
     found = nearest_images(guided, data, NEAREST)
-    closest = found.distances[:, 0].argsort()[:SHOWN]
+    closest = closest_of_each(found.distances[:, 0], test.labels)
     near = torch.cat((guided[closest, None], data[found.indices[closest]]), dim=1)
     of_test = nearest_images(test.images, data, 1).distances[:, 0]
     shape = (-1, len(parameters.evaluations))
@@ -93,6 +95,13 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         near.numpy(),
         torch.stack((found.distances[:, 0], of_test)).numpy(),
     )
+
+
+def closest_of_each(distances: Tensor, labels: Tensor) -> Tensor:
+    """Return which of distances (N,) is the least of each label (N,), labels rising."""
+    places = torch.arange(len(labels))
+    return torch.stack([places[labels == each][distances[labels == each].argmin()]
+                        for each in labels.unique()])  # fmt: skip
 
 
 def cells_by_epochs(context: Context, parameters: Parameters) -> list[Cell]:
@@ -157,8 +166,8 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield Number("closer", f"{100 * closer:.1f} %")
     yield Panels(
         "nearest",
-        rf"The ten samples at $\gamma = {parameters.scale:g}$ that are nearest to a training digit "
-        "(first row), and the three training digits nearest to each.",
+        rf"Of each digit asked for at $\gamma = {parameters.scale:g}$ the sample nearest to a "
+        "training digit (first row), and the three training digits nearest to it.",
         "Ten handwritten digits, and under each the three training digits most like it.",
         results.near.transpose(1, 0, 2, 3),
         labels=["sample", "nearest", "second", "third"],

@@ -108,8 +108,8 @@ def variances() -> Plot:
     return Plot(
         "variances",
         r"The least variance of a step over the greatest, $\tilde\beta_t / \beta_t$: in small "
-        "steps the choice hardly matters except close to the data; in steps of 30 it does for "
-        "longer.",
+        "steps the two differ only close to the data, where much of the bound is at stake; in "
+        "steps of 30 they do for longer.",
         "Two curves that rise from near zero to one, the one of stride 1 almost at once.",
         [Series(label, x, y) for label, (x, y) in curves.items()],
         "t",
