@@ -2,6 +2,7 @@
 
 import io
 import re
+from itertools import pairwise
 
 import matplotlib
 from matplotlib.figure import Figure as Canvas
@@ -65,6 +66,8 @@ def plot_svg(plot: Plot, identity: str) -> tuple[str, tuple[int, int]]:
             else:
                 style = "o" if series.marks else "-"
                 axes.plot(series.x, series.y, style, color=colour, label=series.label)
+        if places := few_places(plot):
+            axes.set_xticks(places, [f"{place:g}" for place in places])
         axes.set_xlabel(plot.x)
         axes.set_ylabel(plot.y)
         if plot.logarithmic:
@@ -80,7 +83,18 @@ def plot_svg(plot: Plot, identity: str) -> tuple[str, tuple[int, int]]:
     return themed(file.getvalue(), identity), (width, height)
 
 
+FEW, APART = 9, 0.04
+"""How many places are few, and how far apart in parts of their span they must be."""
 METADATA = ("Date", "Creator", "Format", "Type")
+
+
+def few_places(plot: Plot) -> list[float]:
+    """Return where a plot was measured, if that is at a few places far enough apart to label."""
+    places = sorted({float(x) for series in plot.series if not series.rule for x in series.x})
+    if not 2 <= len(places) <= FEW:
+        return []
+    closest = min(after - before for before, after in pairwise(places))
+    return places if closest > APART * (places[-1] - places[0]) else []
 
 
 def ticks(plot: Plot) -> tuple[int, ...]:

@@ -132,6 +132,16 @@ def test_a_plot_takes_its_colours_from_the_page_and_keeps_its_names_to_itself() 
     HTMLParser(strict=True).parse(f"<!doctype html><title>t</title>{svg}")
 
 
+@pytest.mark.parametrize(
+    ("x", "labels"),
+    [((4, 8, 16, 32), {"4", "8", "16", "32"}), ((4, 4.1, 32), {"5", "10", "15", "20", "25", "30"})],
+)
+def test_a_plot_of_few_places_says_which(x: tuple[float, ...], labels: set[str]) -> None:
+    lines = [Series("y", x, [0.5] * len(x)), Series("rule", (0.0,), (0.55,), rule=True)]
+    svg = draw(Plot("steps", "C.", "A.", lines, "x", "y"), {}).files["steps.svg"].decode()
+    assert set(re.findall(r">([0-9]+)</text>", svg)) == labels
+
+
 def test_equal_figures_are_equal_bytes() -> None:
     for figure in (line(), Panels("s", "c", "a", GREYS), Animation("m", "c", "a", COLOURS)):
         assert draw(figure, PROVENANCE).files == draw(figure, PROVENANCE).files
