@@ -124,7 +124,8 @@ def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
     is_idle = pages_are_fresh(project, statuses) and (chosen.render_only or not stale)
     with nullcontext() if is_idle else locked(project) as waited:
         if not is_idle:
-            write(project.out / MARK, b"")
+            if not (project.out / MARK).exists():
+                write(project.out / MARK, b"")
             if waited:
                 project = reopened(project, chosen)
             if chosen.accept:
@@ -134,11 +135,15 @@ def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
             statuses = read_statuses(project)
             stale = wanted(statuses, chosen)
         outcomes = {} if chosen.render_only else make(project, stale, chosen)
+        findings = []
         if outcomes:
             # That took its time, and words may have been edited meanwhile.
-            project = reopened(project, chosen)
+            try:
+                project = reopened(project, chosen)
+            except AuthorError as error:
+                findings.append(str(error))
             statuses = read_statuses(project)
-        findings = [] if is_idle else publish_pages(project, statuses)
+        findings += [] if is_idle else publish_pages(project, statuses)
     if chosen.render_only:
         findings += [s.damage or f"{s.section.name}: never made" for s in statuses if s.is_missing]
     rows = [
@@ -147,7 +152,8 @@ def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
     print(table(rows, started))
     for finding in findings:
         print(f"build.py: {finding}", file=sys.stderr)
-    return 1 if findings or any(row.state == "failed" for row in rows) else 0
+    is_failed = any(outcome.state == "failed" for outcome in outcomes.values())
+    return 1 if findings or is_failed else 0
 
 
 def reopened(project: Project, chosen: argparse.Namespace) -> Project:

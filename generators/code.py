@@ -168,9 +168,7 @@ class Code:
         summary = self.summary(module)
         assert summary is not None, module
         root, _, rest = dotted.partition(".")
-        if root in summary.definitions:
-            return [(module, root)]
-        found: list[Node] = []
+        found = [(module, root)] if root in summary.definitions else []
         for target in summary.imports.get(root, []):
             origin, _, name = target.partition(":")
             found += self.resolve(origin, ".".join(filter(None, (name, rest))))

@@ -102,8 +102,10 @@ def read(root: Path, code: Code, draft: bool = False, model: str | None = None) 
     seed = typed(table, "seed", int, path)
     suited = tables(table, "models", path)
     for name in suited:
-        if "/" not in name and name != EMBEDDED[0] and not (root / name).is_dir():
-            raise AuthorError(f"content/site.toml: no model {name!r}{nearest(name, EMBEDDED[:1])}")
+        known = EMBEDDED[0]
+        is_slip = name != known and nearest(name, [known]).endswith("?")
+        if is_slip and "," not in name and not (root / name).is_dir():
+            raise AuthorError(f"content/site.toml: no model {name!r}{nearest(name, [known])}")
     parts = {
         name: part_of(name, entry, root, model, suited)
         for name, entry in tables(table, "parts", path).items()

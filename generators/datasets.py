@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from generators.errors import AuthorError, MissingDataError, nearest
 
-LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Errors of this machine's disk, not of a mirror."""
 
 
@@ -101,8 +101,10 @@ def fetched(name: str, dataset: Dataset) -> Path:
                 store.fetch(file)
             return cache
         except (OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno in LOCAL:
-                raise AuthorError(f"{cache}: {error.strerror}") from None
+            # pooch raises a PermissionError of its own, without a number.
+            is_local = isinstance(error, PermissionError)
+            if is_local or (isinstance(error, OSError) and error.errno in LOCAL):
+                raise AuthorError(f"{cache}: {getattr(error, 'strerror', '') or error}") from None
             problem = f"{mirror}: {error}"
     raise MissingDataError(
         name,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from generators.errors import AuthorError, nearest
+from generators.processes import everywhere
 from generators.streams import stream
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Trained:
         Raises: AuthorError where training ended before.
         """
         if not 1 <= epoch <= self.epochs:
-            raise AuthorError(f"epoch {epoch} of network {self.name!r}, trained for {self.epochs}")
+            found = f"epoch {epoch} of network {self.name!r}, trained for {self.epochs}"
+            raise everywhere(AuthorError(found))
         return self.folder / epoch_file(epoch)
 
     def expect(self, **facts: "Value") -> None:
@@ -58,7 +60,8 @@ class Trained:
             found = self.recipe.get(name)
             if found != value:
                 which = f"has {name} = {found}" if name in self.recipe else f"has no {name}"
-                raise AuthorError(f"network {self.name!r} {which} in its recipe, expected {value}")
+                told = f"network {self.name!r} {which} in its recipe, expected {value}"
+                raise everywhere(AuthorError(told))
 
     @property
     def losses(self) -> Path:
@@ -75,7 +78,8 @@ class Networks(dict[str, Trained]):
     """The networks that a section names in its front matter."""
 
     def __missing__(self, name: str) -> Trained:
-        raise AuthorError(f"network {name!r} is not among the section's{nearest(name, self)}")
+        told = f"network {name!r} is not among the section's{nearest(name, self)}"
+        raise everywhere(AuthorError(told))
 
 
 def no_cascade() -> "Cascade":

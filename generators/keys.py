@@ -86,9 +86,10 @@ def parameter_parts(code: Code, section: Section, function: str) -> dict[str, st
     Where it reads what is no parameter, a property of theirs say, it may read all of them.
     """
     reads = code.definition(section.generator, function).reads
+    parts: dict[str, str] = {}
     if reads is not None and not section.parameters.keys() >= set(reads):
         reads = None
-    parts: dict[str, str] = {}
+        parts |= code_parts(code, section.generator, "Parameters")
     for name, value in section.parameters.items():
         if reads is None or name in reads:
             parts[f"parameter {name}"] = json.dumps(value)

@@ -1,11 +1,16 @@
 """Pages in step with the records: what they were rendered from, and whether they are whole."""
 
 import json
-from typing import TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from generators.files import digest, sweep, write
 from generators.project import Project, Status
 from generators.store import RECORD, damage_of, listed, read_sealed, seal_of, write_sealed
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+    from generators.pages.render import Rendered
 
 
 class PagesRecord(TypedDict):
@@ -35,6 +40,15 @@ def pages_are_fresh(project: Project, statuses: list[Status]) -> bool:
     return True
 
 
+def page_lock(project: Project) -> "BaseFileLock":
+    """Return the lock of the pages, held for a moment: sections may be made meanwhile."""
+    from filelock import FileLock
+
+    locks = project.cache / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    return FileLock(locks / f"pages-{digest(str(project.out).encode())[:16]}.lock")
+
+
 def publish_pages(project: Project, statuses: list[Status]) -> list[str]:
     """Render all pages and write those that changed; return what the lint found.
 
@@ -43,6 +57,12 @@ def publish_pages(project: Project, statuses: list[Status]) -> list[str]:
     from generators.pages.render import Renderer
 
     rendered = Renderer(project, statuses).render()
+    with page_lock(project):
+        return write_pages(project, statuses, rendered)
+
+
+def write_pages(project: Project, statuses: list[Status], rendered: "Rendered") -> list[str]:
+    """Do what `publish_pages` does with pages that are rendered; return what the lint found."""
     before = listed(project.out)
     sweep(project.out)
     for name in rendered.scripted:

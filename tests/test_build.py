@@ -272,6 +272,23 @@ def test_words_edited_during_a_build_are_published(small: Small) -> None:
     assert run(small, "--check") == 0
 
 
+def test_an_edit_that_is_half_done_when_a_build_ends_is_named(
+    small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit = (
+        "    path = context.content / 'b2-plain.md'\n"
+        "    path.write_text(path.read_text().replace('title =', 'titel ='))\n"
+        "    size = len("
+    )
+    small.edit("generators/tiny/mixed.py", "    size = len(", edit)
+    assert run(small) == 1
+    printed = capsys.readouterr()
+    assert states(printed.out)["mixed"] == "made"
+    assert "unknown key 'titel'" in printed.err
+    small.edit("content/b2-plain.md", "titel =", "title =")
+    assert run(small) == 0
+
+
 def test_a_damaged_network_is_trained_again(built: Small) -> None:
     folder = next((built.root / ".cache/networks").iterdir())
     whole = contents(folder)
@@ -427,6 +444,7 @@ def test_links_that_lead_nowhere_are_found(
     built: Small, capsys: pytest.CaptureFixture[str]
 ) -> None:
     built.edit("content/site.toml", '"Words."', '"[See](section:plain), [or](sectoin:plain)."')
+    built.edit("generators/tiny/mixed.py", '"A curve."', '"A curve like [those](section:plain)."')
     built.edit("content/b1-mixed.md", "The mean is", "The [*mean*](number:mean) is")
     assert run(built) == 1
     printed = capsys.readouterr().err

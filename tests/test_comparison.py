@@ -104,6 +104,12 @@ def test_the_nearest_image_of_a_copy_is_the_original() -> None:
     assert found.distances[0].tolist() == pytest.approx([0, 0.2], abs=1e-3)
 
 
+def test_the_nearest_of_each_digit_is_found() -> None:
+    distances = torch.tensor([0.3, 0.1, 0.2, 0.5, 0.4])
+    labels = torch.tensor([7, 2, 7, 2, 0])
+    assert quality.closest_of_each(distances, labels).tolist() == [4, 1, 2]
+
+
 def network_of(trainer: object, path: Path, data: Path, **recipe: object) -> Trained:
     run = run_in(path, data)
     made = trainer.Recipe(hidden=4, epochs=2, batch=20, classes=True, **recipe)  # type: ignore
@@ -149,5 +155,8 @@ def test_the_section_fills_its_tables(folder: Path, tmp_path: Path) -> None:
     assert {"heun-4-recall", "ddim-2-distance", "scale-2-accuracy", "epoch-1-times"} <= set(numbers)
     shown = [each.name for each in outputs if not isinstance(each, Number)]
     assert shown == ["steps", "few", "many", "guidance", "guided", "nearest"]
+    odd = quality.Parameters(steps=12, evaluations=(3,), scales=(1.0, 2.0))
+    with pytest.raises(AuthorError, match="3 evaluations, 2 of which make a step"):
+        quality.experiment(context, odd)
     with pytest.raises(AuthorError, match=r"scale = 3, expected one of scales"):
         quality.experiment(context, quality.Parameters(scale=3.0, scales=(1.0,)))

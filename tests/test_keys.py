@@ -202,6 +202,17 @@ def test_what_a_property_of_parameters_reads_is_part_of_the_key(small: Small) ->
     small.edit(f"{TINY}/mixed.py", "* parameters.scale", "* parameters.twice")
     before = small.keys("mixed")
     small.edit(MIXED, "scale = 0.5", "scale = 0.25")
+    after = small.keys("mixed")
+    assert after[0] != before[0]
+    small.edit(f"{TINY}/mixed.py", "return 2 * self", "return 3 * self")
+    assert small.keys("mixed")[0] != after[0]
+
+
+def test_code_that_is_imported_or_defined_is_followed_both_ways(small: Small) -> None:
+    either = "try:\n    from generators.tiny import near\nexcept ImportError:\n    near = None\n"
+    small.edit(f"{TINY}/mixed.py", "from generators.tiny import near\n", either)
+    before = small.keys("mixed")
+    small.edit(f"{TINY}/near.py", ".values()", ".values() * 2")
     assert small.keys("mixed")[0] != before[0]
 
 

@@ -98,6 +98,17 @@ def test_a_network_of_another_kind_is_refused(
         ddpm_class.experiment(context(trained, "it"), ddpm_class.Parameters("it", (2,), 8))
 
 
+def test_the_way_ends_where_sampling_does(training: Callable[[ModuleType, bool], Trained]) -> None:
+    chosen = {"network": "it", "epochs": (2,), "steps": 40, "rows": 1, "frames": 30}
+    results = flow_section.experiment(
+        context(training(flow, False), "it"), flow_section.Parameters(**chosen)
+    )
+    outputs = flow_section.figures(results, flow_section.Parameters(**chosen))
+    (way,) = (each for each in outputs if isinstance(each, Trajectory))
+    assert len(way.steps) == 11
+    assert way.steps[-1] == "t = 1"
+
+
 def test_a_network_that_was_told_other_times_is_refused(
     training: Callable[[ModuleType, bool], Trained],
 ) -> None:

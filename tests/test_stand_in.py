@@ -142,15 +142,23 @@ def test_results_on_the_stand_in_are_kept_for_the_next_build(
     assert record_of(offline)["shown"][0]["caption"] == f"One digit. {CAPTION}"  # type: ignore[index]
 
 
-def test_a_full_disk_is_not_missing_data(
-    offline: Small, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (PermissionError("Cannot write to the cache"), "Cannot write to the cache"),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_not_missing_data(
+    offline: Small, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    error: OSError, told: str,
+) -> None:  # fmt: skip
+    def fail(*_: object, **__: object) -> None:
+        raise error
 
-    monkeypatch.setattr("pooch.Pooch.fetch", full)
+    monkeypatch.setattr("pooch.Pooch.fetch", fail)
     assert run(offline, "digit") == 1
-    assert "No space left on device" in capsys.readouterr().out
+    assert told in capsys.readouterr().out
 
 
 def test_the_archive_holds_digits_in_mnists_format(tmp_path: Path) -> None:

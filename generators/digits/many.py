@@ -13,6 +13,7 @@ from generators.digits.respacing import falling, respaced, told_original_time
 from generators.digits.sampling import Prediction, Step, Streams, guided, unguided
 from generators.errors import AuthorError
 from generators.machine import bfloat16_pays
+from generators.processes import everywhere
 from generators.streams import stream
 
 Sampler = Callable[[Prediction, int, Streams], Iterable[Step]]
@@ -50,11 +51,19 @@ class Integrated:
     cost: int
 
     def __call__(self, predict: Prediction, evaluations: int, streams: Streams) -> Iterable[Step]:
+        noise, steps = streams.normal(), self.steps(evaluations)
+        return integrate(velocity_of(predict), noise, steps, self.increment)
+
+    def steps(self, evaluations: int) -> int:
+        """Return how many steps so many evaluations make.
+
+        Raises: AuthorError where they make no whole number of them.
+        """
         steps, rest = divmod(evaluations, self.cost)
         if rest:
-            raise AuthorError(f"{evaluations} evaluations, {self.cost} of which make a step")
-        noise = streams.normal()
-        return integrate(velocity_of(predict), noise, steps, self.increment)
+            told = f"{evaluations} evaluations, {self.cost} of which make a step"
+            raise everywhere(AuthorError(told))
+        return steps
 
 
 def samplers(steps: int) -> dict[str, Sampler]:

@@ -172,7 +172,7 @@ def sample_figures(
         "network saw in the states before them.",
         "Noise from which digits emerge; in the estimates they can be seen earlier, blurred.",
         [[*state[:SHOWN], *estimate] for state, estimate in pairs],
-        [f"t = {results.times[index]:.3g}" for index in shown],
+        [f"t = {round(results.times[index], 3):g}" for index in shown],
     )
     yield Animation(
         "descent",

@@ -33,10 +33,6 @@ class Prose:
         """Return one paragraph, such as a caption, without its <p>."""
         return self.html(text).removeprefix("<p>").removesuffix("</p>")
 
-    def linked(self, text: str, address: Callable[[str], str]) -> str:
-        """Return HTML with the addresses of `section:` links filled in."""
-        return REFERENCE.sub(lambda match: f'href="{address(match[1])}"', self.html(text))
-
     def page(
         self,
         text: str,
@@ -45,6 +41,12 @@ class Prose:
         address: Callable[[str], str],
     ) -> str:
         """Convert a section's text, its figures, numbers and `section:` links filled in."""
-        html = self.linked(text, address)
+        html = self.html(text)
         html = FIGURE.sub(lambda match: figure(match[1]), html)
-        return NUMBER.sub(lambda match: number(match[1]), html)
+        html = NUMBER.sub(lambda match: number(match[1]), html)
+        return linked(html, address)
+
+
+def linked(html: str, address: Callable[[str], str]) -> str:
+    """Return HTML with the addresses of `section:` links filled in."""
+    return REFERENCE.sub(lambda match: f'href="{address(match[1])}"', html)

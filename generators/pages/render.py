@@ -20,7 +20,7 @@ from generators.pages.facts import card_facts, run_facts
 from generators.pages.lint import page_findings, section_findings
 from generators.pages.mathematics import Mathematics, formulas
 from generators.pages.pictures import SMALL, Picture, heading, picture, tile
-from generators.pages.prose import Prose
+from generators.pages.prose import Prose, linked
 from generators.pages.sharing import HEIGHT, WIDTH, card, card_name
 from generators.project import Project, Status
 from generators.store import Record, Shown, listed, seal_of
@@ -180,7 +180,7 @@ class Renderer:
             "name": part.name,
             "file": f"part-{part.name}.html",
             "title": part.title,
-            "html": Markup(self.prose.linked(part.text, partial(self.address, "site.toml"))),
+            "html": Markup(linked(self.prose.html(part.text), partial(self.address, "site.toml"))),
             "sections": sections,
             "card": self.card(part, sections) if self.project.site.address else None,
         }

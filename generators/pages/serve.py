@@ -8,7 +8,7 @@ from pathlib import Path
 from watchfiles import watch
 
 from generators.errors import AuthorError
-from generators.project import locked, open_project, status
+from generators.project import open_project, status
 from generators.publishing import pages_are_fresh, publish_pages
 
 WATCHED = ("content", "templates", "generators")
@@ -105,12 +105,10 @@ def render(root: Path, out: Path, draft: bool, model: str | None) -> bool:
     """Render what changed, printing what is wrong with it; return whether anything was written."""
     try:
         project = open_project(root, out, draft, model)
-        with locked(project) as waited:
-            project = open_project(root, out, draft, model) if waited else project
-            statuses = [status(project, section) for section in project.site.sections]
-            if pages_are_fresh(project, statuses):
-                return False
-            findings = publish_pages(project, statuses)
+        statuses = [status(project, section) for section in project.site.sections]
+        if pages_are_fresh(project, statuses):
+            return False
+        findings = publish_pages(project, statuses)
     except Exception as error:  # Half an edit is no reason to stop serving.
         findings = [f"{type(error).__name__}: {error}"]
     for finding in findings:

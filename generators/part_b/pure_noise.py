@@ -18,7 +18,7 @@ from generators.parameters import Range
 REPEATED = 0.5
 """The noise level of the denoiser that is applied again and again."""
 VISIBLE = 0.25
-"""A patch whose brightest pixel stays below this shows nothing but black."""
+"""A patch whose brightest pixel stays below this shows next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -114,14 +114,14 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         "repeated",
         rf"The denoiser of $\sigma = {REPEATED:g}$ applied to pure noise, then to its own output, "
         "and so on; all clipped to $[0, 1]$.",
-        "Noise turns into broken strokes; some fade to black, the others end as a few firm lines.",
+        "Noise turns into broken strokes; some fade away, the others end as a few firm lines.",
         [list(results.repeated[step]) for step in chosen],
         [str(step) for step in chosen],
     )
     yield Animation(
         "repeated-animation",
         f"The same, all {len(results.repeated) - 1} applications one after the other.",
-        "Patches of noise turn into strokes, which fade to black or end as a few firm lines.",
+        "Patches of noise turn into strokes, which fade away or end as a few firm lines.",
         [np.concatenate(list(frame), axis=1) for frame in results.repeated],
         200,
     )

@@ -46,8 +46,8 @@ class Results:
     """Scores along the last axis, in the order of `jury.Score`, and the first ten samples of each.
 
     `floor` (5,) is what real test digits get, `steps` (sampler, evaluations, 5), `sweep` (scale,
-    5), `earlier` (epoch, 5), `by_steps` and `by_scale` their pictures; `near` (10, 4, 28, 28) the
-    sample of each digit that is nearest to a training digit and its nearest three, `distances`
+    5), `earlier` (epoch, 5), `by_steps` and `by_scale` their pictures; `near` (digit, 4, 28, 28)
+    the sample of each digit that is nearest to a training digit and its nearest three, `distances`
     (2, N) of samples and of test digits to the nearest one.
     """
 
@@ -75,10 +75,13 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     def table(what: str, cells: list[Cell]) -> Table:
         return comparison.table(cells, lambda done: context.progress(what, done, len(cells)))
 
-    steps = table("samplers", cells_by_steps(context, parameters))
     last = context.networks[parameters.flow].epochs
-    sweep = table("guidance", cells_with_guidance(context, parameters, last, parameters.scales))
-    earlier = table("epochs", cells_by_epochs(context, parameters))
+    by_steps = cells_by_steps(context, parameters)
+    by_scale = cells_with_guidance(context, parameters, last, parameters.scales)
+    by_epochs = cells_by_epochs(context, parameters)
+    steps = table("samplers", by_steps)
+    sweep = table("guidance", by_scale)
+    earlier = table("epochs", by_epochs)
     guided = sweep.images[parameters.scales.index(parameters.scale)]
     found = nearest_images(guided, data, NEAREST)
     closest = closest_of_each(found.distances[:, 0], test.labels)
@@ -119,6 +122,8 @@ def cells_by_steps(context: Context, parameters: Parameters) -> list[Cell]:
     every = samplers(parameters.steps).values()
     for sampler, evaluations in product(every, parameters.evaluations):
         is_flow = isinstance(sampler, Integrated)
+        if isinstance(sampler, Integrated):
+            sampler.steps(evaluations)
         trained = context.networks[parameters.flow if is_flow else parameters.diffusion]
         cells.append(Cell(trained.weights(trained.epochs), sampler, evaluations, 1.0))
     return cells
