@@ -437,6 +437,20 @@ def test_a_path_is_drawn_where_it_is_and_nowhere_else() -> None:
     assert (np.diff(lit) >= 0).all()
 
 
+def test_a_scale_marks_each_whole_number_where_it_is() -> None:
+    image = np.zeros((100, 60, 3), np.uint8)
+    up = raster.scaled_up(image, -1.5, 3.5)
+    assert (up[:, -60:] == image).all(), "nothing is drawn on the picture"
+    edge = (up[:, -61] == raster.INK).all(axis=1)
+    for value in (-1, 0, 1, 2, 3):
+        assert edge[[round(20 * (3.5 - value)) + side for side in (-2, -1, 0, 1)]].any()
+    assert 5 <= edge.sum() <= 5 * 3
+    along = raster.scaled_along(image.transpose(1, 0, 2), -1, 4)
+    assert (along[:60] == 0).all()
+    marked = np.flatnonzero((along[60] == raster.INK).all(axis=1))
+    assert {round((x - 0.5) / 20) for x in marked} == {1, 2, 3, 4}, "numbers at its ends are cut"
+
+
 def test_carried_paths_keep_their_order_and_their_start() -> None:
     densities = [DATA.noised(t, 1 - t) for t in np.linspace(0, 1, 20).tolist()]
     start = np.array([-1.5, -0.2, 0.1, 1.9])

@@ -14,7 +14,7 @@ from generators.diffusion.schedule import counted
 from generators.figure import Context, Number, Output, Panels, Plot, Series
 from generators.parameters import Range
 from generators.theory.mixture import Mixture, mixture
-from generators.theory.raster import histogram
+from generators.theory.raster import histogram, scaled_along
 from generators.theory.score import exact
 from generators.theory.tilting import BINS, HIGH, LINE, LOW, distance, moments, of_class, tilted
 from generators.theory.variational_diffusion import cosine
@@ -111,12 +111,12 @@ def sheet(results: Results, parameters: Parameters, data: Mixture) -> Panels:
     images = []
     for bars, line in zip(heights, lines, strict=True):
         top = 1.06 * max(bars.max(), line.max())
-        images.append(histogram(np.repeat(bars / top, WIDTH // BINS), line / top, HEIGHT))
+        bars_and_line = histogram(np.repeat(bars / top, WIDTH // BINS), line / top, HEIGHT)
+        images.append(scaled_along(bars_and_line, LOW, HIGH))
     return Panels(
         "densities",
         r"Guided samples (bars) and $p(x)\, p(c \mid x)^\gamma$, normalised (line), at the "
-        rf"guidance scales named. $x$ runs from ${LOW:g}$ to ${HIGH:g}$; each picture has its "
-        rf"own height.",
+        r"guidance scales named, over $x$; each picture has its own height.",
         "Histograms with a line each. With little guidance the line follows the bars; with more of "
         "it the bars stand to the right of the line.",
         [[image] for image in images],

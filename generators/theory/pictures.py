@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from generators.theory.mixture import Mixture, stacked
-from generators.theory.raster import PATH, Pixels, Values, heat_map, traced
+from generators.theory.raster import PATH, Pixels, Values, heat_map, scaled_up, traced
 
 REACH = 2.8
 """The values shown are -REACH … REACH."""
@@ -30,8 +30,9 @@ def carried(densities: Sequence[Mixture], start: int, x: Values) -> Values:
 
 
 def drawn(image: Pixels, paths: Values) -> Pixels:
-    """Return a map with paths (path, column) of values on it."""
-    return traced(image, (paths + REACH) / (2 * REACH) * len(image), PATH, 2.2)
+    """Return a map with paths (path, column) of values on it, and a scale of values beside it."""
+    map_with_paths = traced(image, (paths + REACH) / (2 * REACH) * len(image), PATH, 2.2)
+    return scaled_up(map_with_paths, -REACH, REACH)
 
 
 def evenly(length: int, count: int) -> NDArray[np.int64]:

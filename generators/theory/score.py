@@ -16,7 +16,7 @@ from generators.figure import Animation, Context, Number, Output, Panels
 from generators.parameters import Range
 from generators.theory.mixture import Mixture, mixture
 from generators.theory.pictures import REACH, WIDTH, carried, density_map, drawn, evenly
-from generators.theory.raster import histogram
+from generators.theory.raster import histogram, scaled_along
 from generators.theory.variational_diffusion import cosine
 
 FRAME = (640, 260)
@@ -105,7 +105,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield Panels(
         "there-and-back",
         rf"A density on the line, data at the left ($t = 0$) and noise at the right ($t = T$), "
-        rf"bright where $p_t$ is high; $x$ runs upwards from ${-REACH:g}$ to ${REACH:g}$. Above, "
+        rf"bright where $p_t$ is high; $x$ runs upwards. Above, "
         f"{len(walks)} walks of the ancestral sampler in {parameters.steps} steps; below, from the "
         "same noises, the paths of the probability-flow ODE. Both have, the walks up to their "
         "finite steps, the same density at every time.",
@@ -143,4 +143,5 @@ def moving(
     for found, order in ((results.forward, frames[::-1]), (results.backward, frames)):
         for frame, index in order:
             curve = seen(data, noises, times[index]).density(x).numpy() / top
-            yield histogram(np.repeat(found[frame] * scale, width // BINS), curve, height)
+            bars = histogram(np.repeat(found[frame] * scale, width // BINS), curve, height)
+            yield scaled_along(bars, -REACH, REACH)
