@@ -173,6 +173,7 @@ def network(
         raise AuthorError(
             f"{where}: trainer is missing, expected a module such as 'digits.denoising'"
         )
+    refuse_module(trainer, code, f"{where}: trainer")
     code.definition(f"generators.{trainer}", "train")
     if not isinstance(drafted, dict):
         raise AuthorError(f"{where}: draft = {drafted!r}, expected a table")
@@ -212,7 +213,9 @@ def section(
     part = typed(table, "part", str, path)
     if part not in parts:
         raise AuthorError(f"{where}: part = {part!r}{nearest(part, parts)}")
-    generator = f"generators.{typed(table, 'generator', str, path)}"
+    named = typed(table, "generator", str, path)
+    refuse_module(named, code, f"{where}: generator")
+    generator = f"generators.{named}"
     for function in ("experiment", "figures"):
         code.definition(generator, function)
     fields = fields_of(code, generator.removeprefix("generators."), "Parameters")
@@ -265,6 +268,19 @@ def fields_of(code: Code, module: str, name: str) -> list[Field]:
         if summary and found in summary.fields:
             return summary.fields[found]
     raise AuthorError(f"generators/{module.replace('.', '/')}.py: found no {name}, expected one")
+
+
+def refuse_module(name: str, code: Code, where: str) -> None:
+    """Raise an AuthorError for the name of a module that is not there."""
+    if code.summary(f"generators.{name}") is None:
+        folder = code.root / "generators"
+        there = [
+            ".".join(path.relative_to(folder).with_suffix("").parts)
+            for path in folder.rglob("*.py")
+        ]
+        raise AuthorError(
+            f"{where} = {name!r}, no such module in generators/{nearest(name, there)}"
+        )
 
 
 def refuse_twins(sections: list[Section]) -> None:

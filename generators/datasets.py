@@ -12,6 +12,10 @@ LOCAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Errors of this machine's disk, not of a mirror."""
 
 
+LONG = 100
+"""Letters of an error of the network that are too many for a line: it tells its whole story."""
+
+
 class Dataset(NamedTuple):
     """Files with their MD5 sums, and the addresses of the folders that offer them."""
 
@@ -105,7 +109,8 @@ def fetched(name: str, dataset: Dataset) -> Path:
             is_local = isinstance(error, PermissionError)
             if is_local or (isinstance(error, OSError) and error.errno in LOCAL):
                 raise AuthorError(f"{cache}: {getattr(error, 'strerror', '') or error}") from None
-            problem = f"{mirror}: {error}"
+            said = str(error)
+            problem = f"{mirror}: {said if len(said) < LONG else type(error).__name__}"
     raise MissingDataError(
         name,
         f"{name} is not on this machine and could not be downloaded ({problem}); "

@@ -63,6 +63,8 @@ def find_model(name: str, root: Path, judge: str = "") -> Model:
     whole = EMBEDDED[1] if places[0] == EMBEDDED[0] else Path(places[0]).expanduser()
     if len(places) == 1 and ((root / whole).is_dir() or whole == EMBEDDED[1]):
         first, second = (str(root / whole / stage) for stage in STAGES)
+        if (root / whole).is_dir() and not Path(first).is_dir():
+            raise AuthorError(f"model {name!r}: a folder without {STAGES[0]}/, expected a cascade")
         identity = {"model": known_by(str(root / whole), root)}
     else:
         first, second = (placed(place, root, name) for place in (*places, *second_of(places)))

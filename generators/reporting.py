@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from generators.figure import Progress
 
 
+SILENCE = 60
+"""How many seconds a log stays without a line."""
+
+
 class Outcome(NamedTuple):
     """What became of one section."""
 
@@ -24,11 +28,25 @@ def ignore(what: str, done: int, total: int) -> None:
     """Report no progress."""
 
 
+def told(section: str) -> "Progress":
+    """Return what says now and then, in a line for a log, how far a section is."""
+    last = time.monotonic()
+
+    def report(what: str, done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SILENCE:
+            last = time.monotonic()
+            line = f"build.py: {section}: {what}, {100 * done // max(1, total)} %"
+            print(line, file=sys.stderr, flush=True)
+
+    return report
+
+
 @contextmanager
 def progress_shown(section: str) -> Iterator["Progress"]:
-    """Show a bar with the time left while a section is made; say nothing off a terminal."""
+    """Show a bar with the time left while a section is made, or lines off a terminal."""
     if not sys.stderr.isatty():
-        yield ignore
+        yield told(section)
         return
     from rich import progress as rich
     from rich.console import Console

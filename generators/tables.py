@@ -12,12 +12,12 @@ Kind = TypeVar("Kind")
 
 
 def split(path: Path) -> tuple[str, str]:
-    """Return a Markdown file's front matter and its body."""
+    """Return a Markdown file's front matter, on the lines that it has in the file, and its body."""
     text = text_of(path)
     pieces = re.split(rf"(?m)^{re.escape(FENCE)}[ \t]*$\n?", text, maxsplit=2)
     if len(pieces) < 3 or pieces[0].strip():
         raise AuthorError(f"content/{path.name}: expected front matter between two lines {FENCE}")
-    return pieces[1], pieces[2]
+    return "\n" * (pieces[0].count("\n") + 1) + pieces[1], pieces[2]
 
 
 def text_of(path: Path) -> str:

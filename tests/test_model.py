@@ -159,6 +159,12 @@ def test_names_that_mean_nothing_are_refused(name: str, message: str, tmp_path: 
         find_model(name, tmp_path)
 
 
+def test_a_folder_that_holds_no_cascade_is_refused_unread(tmp_path: Path) -> None:
+    (tmp_path / "holiday" / "photos").mkdir(parents=True)
+    with pytest.raises(AuthorError, match="'holiday': a folder without stage_1/"):
+        find_model("holiday", tmp_path)
+
+
 def test_a_folder_is_shown_without_where_it_lies(tmp_path: Path) -> None:
     assert find_model(f"{tmp_path},a/one", tmp_path).credit == f"{tmp_path.name}, a/one"
 

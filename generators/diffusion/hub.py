@@ -67,7 +67,8 @@ def reason(error: Exception, name: str) -> str:
         return "not in the local cache, and HF_HUB_OFFLINE is set; unset it once, or name a folder"
     if isinstance(error, errors.LocalEntryNotFoundError):
         return (
-            "not in the local cache, and the Hub cannot be reached; connect once, or name a folder"
+            "not in the local cache, and the Hub cannot be reached; connect once, its licence "
+            "accepted and logged in where it wants that (README), or name a folder"
         )
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
