@@ -8,7 +8,7 @@ import pytest
 import torch
 from cascades import WIDTH, small_cascade
 from torch import Tensor, nn
-from transformers import T5EncoderModel
+from transformers import AutoTokenizer, T5EncoderModel
 
 from generators.diffusion import text
 from generators.diffusion.loading import embed, open_cascade
@@ -18,6 +18,7 @@ from generators.errors import AuthorError
 from generators.models import find_model
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,18 @@ def test_half_precision_leaves_what_overflows_in_single(stage: Path) -> None:
     assert types["wo"] == torch.float32
     assert types["q"] == torch.float16
     assert not encoder.training
+
+
+def test_words_that_a_vocabulary_lacks_are_told(
+    cascade: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    embed(["a dog"], cascade / "stage_1", CPU, torch.float32)
+    assert not capsys.readouterr().out, "what knows letters alone lacks no word"
+    embed(["a dog", "a dög"], cascade / "stage_1", CPU, torch.float32)
+    assert capsys.readouterr().out.endswith("stage_1 has no word for 'dög'\n")
+    embedded = AutoTokenizer.from_pretrained(ROOT / "generators/mini_if/weights/stage_1/tokenizer")
+    assert text.unknown_words(["a photo of a Dog, 1 tree"], embedded) == []
+    assert text.unknown_words(["Alan by the sea", "a dogs alan"], embedded) == ["alan", "dogs"]
 
 
 def test_a_tokenizer_without_its_vocabulary_is_refused(stage: Path) -> None:

@@ -16,9 +16,17 @@ from generators.diffusion.reading import precision, read_network, settle, verify
 from generators.diffusion.schedule import schedule_of
 from generators.diffusion.scheduler_config import read_config
 from generators.diffusion.stage import Stage
-from generators.diffusion.text import encode, looked_up, read_dictionary, read_tokenizer, remembered
+from generators.diffusion.text import (
+    encode,
+    looked_up,
+    read_dictionary,
+    read_tokenizer,
+    remembered,
+    unknown_words,
+)
 from generators.errors import AuthorError
 from generators.models import UNRESOLVED, Model, commit_of
+from generators.processes import rank
 
 CHANNELS: dict[int, int] = {1: 3, 2: 6}
 SCHEDULES = {1: ("scheduler",), 2: ("scheduler", "image_noising_scheduler")}
@@ -131,6 +139,8 @@ def embed(prompts: Sequence[str], folder: Path, device: torch.device, dtype: tor
     path = folder / "text_encoder" / "config.json"
     config = json.loads(path.read_text())
     tokenizer = read_tokenizer(folder / "tokenizer", config["d_model"], config["vocab_size"])
+    if (unknown := unknown_words(prompts, tokenizer)) and rank() == 0:
+        print(f"build.py: {folder} has no word for {', '.join(map(repr, unknown))}")
     encoder = settle(read_network(T5EncoderModel, path.parent, dtype), device)
     rows = [
         encode(prompts[at : at + 8], tokenizer, encoder, device) for at in range(0, len(prompts), 8)

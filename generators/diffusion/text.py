@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,6 +25,19 @@ KNOWN = ("The house is wonderful.", [37, 629, 19, 1627, 5, 1])
 def cleaned(prompt: str) -> str:
     """Return a prompt in lower case and stripped; nothing else is cleaned."""
     return prompt.lower().strip()
+
+
+def unknown_words(prompts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Return the words of prompts that a vocabulary of whole words lacks (one of pieces, T5's
+    for instance, lacks foreign letters only).
+    """
+    words = dict.fromkeys(word for each in prompts for word in re.findall(r"\w{2,}", cleaned(each)))
+    pieces = {word: tokenizer.tokenize(word) for word in words}
+    return [
+        word
+        for word, found in pieces.items()
+        if tokenizer.unk_token in found or any(each.startswith("##") for each in found)
+    ]
 
 
 def encode(
