@@ -279,6 +279,13 @@ def test_a_stale_and_a_missing_section_wear_a_ribbon(exhibition: Path) -> None:
     assert "has not been made yet" in second
 
 
+def test_a_site_elsewhere_has_the_formulas_of_this_one(exhibition: Path, tmp_path: Path) -> None:
+    build(exhibition.parent, "--render-only", "--out", str(tmp_path / "there"), expected=1)
+    page = (tmp_path / "there" / "part-a.html").read_text(encoding="utf-8")
+    assert "<mjx-container" in page
+    assert "arithmatex" not in page
+
+
 def test_parts_lead_to_each_other(exhibition: Path) -> None:
     links = {
         name: {each.get("rel"): each.get("href") for each in elements(page, "a") if each.get("rel")}

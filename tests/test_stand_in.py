@@ -107,6 +107,7 @@ def test_results_on_the_stand_in_say_so_and_never_pass_for_mnist(
     assert "stand-in digits are used, and figures say so" in capsys.readouterr().out
     record = record_of(offline)
     assert record["shown"][0]["caption"] == f"A digit. {CAPTION}"  # type: ignore[index]
+    assert "digits that stand in for MNIST" in (offline.root / "site/part-b.html").read_text()
     assert record["experiment"]["key"] != plain[0]
     assert record["experiment"]["key"] == experiment_key(code, section._replace(data=NAME)).digest
     path.write_bytes(path.read_bytes() + b"another archive")
@@ -114,7 +115,7 @@ def test_results_on_the_stand_in_say_so_and_never_pass_for_mnist(
     path.write_bytes(digits())
     assert offline.keys("digit") == plain, "what is wanted is still MNIST"
     assert run(offline, "--check") == 1
-    assert "digit: data stand-in is gone" in capsys.readouterr().out
+    assert "digit: made on stand-in digits" in capsys.readouterr().out
     # MNIST turns up: the section is made again, without the mark.
     folder = stand_in(offline.root, offline.root / ".cache")
     assert folder is not None

@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple, TypedDict
 
 from jinja2 import (
@@ -22,11 +23,22 @@ from generators.pages.mathematics import Mathematics, formulas
 from generators.pages.pictures import SMALL, Picture, heading, picture, tile
 from generators.pages.prose import Prose, linked
 from generators.pages.sharing import HEIGHT, WIDTH, card, card_name
-from generators.project import Project, Status
+from generators.project import Project, Status, is_on_stand_in
+from generators.stand_in import NAME as STAND_IN
 from generators.store import Record, Shown, listed, seal_of
 
 ASSETS = ("style.css", "page.js", "figures.js")
 FORMULAS = "mathematics.json"
+
+
+def formulas_in(folder: Path) -> dict[str, str]:
+    """Return the formulas of a site's last build, none if their file is not as it was written."""
+    try:
+        kept = json.loads((folder / FORMULAS).read_bytes())
+        found: dict[str, str] = kept["formulas"]
+        return found if kept["seal"] == seal_of(found) else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 class Rendered(NamedTuple):
@@ -164,13 +176,8 @@ class Renderer:
         return files
 
     def known_formulas(self) -> dict[str, str]:
-        """Return the formulas of an earlier build, none if their file is not as it was written."""
-        try:
-            kept = json.loads((self.project.out / FORMULAS).read_bytes())
-            formulas: dict[str, str] = kept["formulas"]
-            return formulas if kept["seal"] == seal_of(formulas) else {}
-        except (OSError, ValueError, KeyError, TypeError):
-            return {}
+        """Return the formulas of earlier builds, here and in site/."""
+        return formulas_in(self.project.root / "site") | formulas_in(self.project.out)
 
     def part(self, part: Part) -> PartView:
         sections = [
@@ -215,6 +222,8 @@ class Renderer:
         address = partial(self.address, section.path.name)
         html = self.prose.page(section.text, figure, number, address)
         state = "missing" if record is None else "fresh" if status.is_fresh else "stale"
+        if record and state == "stale" and is_on_stand_in(record) and section.data != STAND_IN:
+            state = "on stand-in"
         facts = run_facts(record) if record else []
         return {
             "name": section.name,
