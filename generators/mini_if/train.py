@@ -68,8 +68,16 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     made.add_argument("stage", choices=["stage_1", "stage_2"])
-    made.add_argument("--recipe", choices=sorted(RECIPES), default="core")
-    made.add_argument("--pictures", type=float, default=math.inf, help="stop after so many in all")
+    made.add_argument(
+        "--recipe", choices=sorted(RECIPES), default="core",
+        help="core: what is shipped, for a CPU (default); full: all of the font; tiny: for tests",
+    )  # fmt: skip
+    made.add_argument(
+        "--pictures",
+        type=float,
+        default=math.inf,
+        help="stop after so many in all (default: never)",
+    )
     made.add_argument(
         "--minutes", type=float, default=math.inf, help="stop this call after so many"
     )
@@ -77,8 +85,10 @@ def parser() -> argparse.ArgumentParser:
         "--decay-from", type=float, default=math.inf,
         help="let the rate fall to nothing from so many pictures on, until --pictures",
     )  # fmt: skip
-    made.add_argument("--save", type=float, default=5, help="minutes between checkpoints")
-    made.add_argument("--sample", type=float, default=6, help="minutes between grids of samples")
+    made.add_argument("--save", type=float, default=5, help="minutes between checkpoints (5)")
+    made.add_argument(
+        "--sample", type=float, default=6, help="minutes between grids of samples (6)"
+    )
     made.add_argument(
         "--apart", type=int, default=1,
         help="updates between means of the weights of several processes; 1: they share gradients",
