@@ -45,7 +45,8 @@ class Results:
     place in the judge's order of all concepts from 0. `styled_named` (M, S) are the places of every
     n-th concept in the other `MANNERS`, `styled` (M, 8, h, w, 3) the first of those; `unseen_named`
     the places of combinations that training left out, `unseen` (N, h, w, 3) the first of them;
-    `compared` and `compared_named` are these once more at the guidance `Parameters.compared`.
+    `compared` and `compared_named` are these once more at the guidance `Parameters.compared`, and
+    `compared_concepts` (C,) the places of the first sample of each concept at it.
     `along` (K, N, h, w, 3) are samples after `along_pictures` pictures of training.
     """
 
@@ -58,6 +59,7 @@ class Results:
     unseen_named: tuple[int, ...]
     compared: Pixels
     compared_named: tuple[int, ...]
+    compared_concepts: tuple[int, ...]
     losses: NDArray[np.float32]
     along: Pixels
     along_pictures: tuple[int, ...]
@@ -90,6 +92,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     unseen, _ = drawn(context, parameters, unseen_prompts, "unseen")
     others = replace(parameters, scale=parameters.compared)
     compared, _ = drawn(context, others, unseen_prompts, "unseen")
+    once, _ = drawn(context, others, prompts[: len(TAUGHT)], "concepts")
     asked_for = [concept for _, concept, _ in combinations]
     report = read_report()
     return Results(
@@ -102,6 +105,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         places(judge, unseen, asked_for),
         to_bytes(compared[:ROW]),
         places(judge, compared, asked_for),
+        places(judge, once, TAUGHT),
         report.losses,
         report.samples,
         report.pictures,
@@ -183,6 +187,7 @@ def numbers(results: Results, parameters: Parameters) -> Iterator[Number]:
     yield Number("scale", f"{parameters.scale:g}")
     yield Number("compared", f"{parameters.compared:g}")
     yield Number("compared-accuracy", share(results.compared_named, 0))
+    yield Number("compared-concepts", share(results.compared_concepts, 0))
     photographs = results.named[: len(TAUGHT) : parameters.every]
     yield Number("in-manners", str(results.styled_named.shape[1]))
     for style, named in zip(STYLES, (photographs, *results.styled_named.tolist()), strict=True):
