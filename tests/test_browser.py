@@ -83,6 +83,18 @@ def test_no_page_is_wider_than_a_narrow_screen(site: Path, open_page: Opener) ->
         assert page.evaluate("document.documentElement.scrollWidth") <= NARROW[0], name
 
 
+def test_labels_of_rows_are_no_higher_than_the_rows(site: Path, open_page: Opener) -> None:
+    for name in names(site):
+        page = open_page(f"file://{site}/{name}", NARROW)
+        heights = page.evaluate(
+            """() => [...document.querySelectorAll('.sheet')]
+                .filter((sheet) => sheet.offsetParent && sheet.querySelector('.rows'))
+                .map((sheet) => ['.rows', '.pixels'].map((each) =>
+                    sheet.querySelector(each).scrollHeight))"""
+        )
+        assert all(labels <= picture + 2 for labels, picture in heights), f"{name}: {heights}"
+
+
 def test_without_scripts_every_picture_is_there(site: Path, open_page: Opener) -> None:
     for name in names(site):
         page = open_page((site / name).as_uri(), java_script_enabled=False)
