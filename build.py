@@ -9,19 +9,16 @@ import io
 import sys
 import time
 from collections.abc import Iterable
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
 from generators.errors import AuthorError, MissingDataError, nearest
+from generators.explaining import expectations, explained, size, standing, why
 from generators.files import write
-from generators.keys import network_key
 from generators.processes import count
 from generators.project import Project, Status, locked, open_project, status
 from generators.publishing import pages_are_fresh, publish_pages
 from generators.reporting import Outcome, progress_shown, table
-from generators.shipped import is_shipped, shipped_file
-from generators.store import Record
 
 ROOT = Path(__file__).resolve().parent
 MARK = ".nojekyll"
@@ -104,6 +101,7 @@ def build(chosen: argparse.Namespace, root: Path, started: float) -> int:
 
 
 def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
+    """Answer what is asked, or make what is stale and render the pages."""
     statuses = read_statuses(project)
     if chosen.list:
         return say(f"{s.section.label:8} {s.section.name:24} {s.section.title}" for s in statuses)
@@ -122,39 +120,44 @@ def act(project: Project, chosen: argparse.Namespace, started: float) -> int:
         project = reopened(project, chosen)
         statuses = read_statuses(project)
         stale = wanted(statuses, chosen)
-    is_idle = pages_are_fresh(project, statuses) and (chosen.render_only or not stale)
-    with nullcontext() if is_idle else locked(project) as waited:
-        if not is_idle:
-            if not (project.out / MARK).exists():
-                write(project.out / MARK, b"")
-            if waited:
-                project = reopened(project, chosen)
-            if chosen.accept:
-                from generators.accepting import accept
-
-                say(accept(project, wanted(read_statuses(project), chosen)))
-            statuses = read_statuses(project)
-            stale = wanted(statuses, chosen)
-        outcomes = {} if chosen.render_only else make(project, stale, chosen)
-        findings = []
-        if outcomes:
-            # That took its time, and words may have been edited meanwhile.
-            try:
-                project = reopened(project, chosen)
-            except AuthorError as error:
-                findings.append(str(error))
-            statuses = read_statuses(project)
-        findings += [] if is_idle else publish_pages(project, statuses)
+    outcomes: dict[str, Outcome] = {}
+    findings: list[str] = []
+    if not pages_are_fresh(project, statuses) or (stale and not chosen.render_only):
+        with locked(project) as waited:
+            project = reopened(project, chosen) if waited else project
+            statuses, outcomes, findings = write_up(project, chosen)
     if chosen.render_only:
         findings += [s.damage or f"{s.section.name}: never made" for s in statuses if s.is_missing]
-    rows = [
-        outcomes.get(s.section.name) or standing(s, project.out / s.section.name) for s in statuses
-    ]
+    folder = project.out
+    rows = [outcomes.get(s.section.name) or standing(s, folder / s.section.name) for s in statuses]
     print(table(rows, started))
     for finding in findings:
         print(f"build.py: {finding}", file=sys.stderr)
     is_failed = any(outcome.state == "failed" for outcome in outcomes.values())
     return 1 if findings or is_failed else 0
+
+
+def write_up(
+    project: Project, chosen: argparse.Namespace
+) -> tuple[list[Status], dict[str, Outcome], list[str]]:
+    """Make and render what is stale; return how sections stand, what was made, findings."""
+    if not (project.out / MARK).exists():
+        write(project.out / MARK, b"")
+    if chosen.accept:
+        from generators.accepting import accept
+
+        say(accept(project, wanted(read_statuses(project), chosen)))
+    statuses = read_statuses(project)
+    outcomes = {} if chosen.render_only else make(project, wanted(statuses, chosen), chosen)
+    findings = []
+    if outcomes:
+        # That took its time, and words may have been edited meanwhile.
+        try:
+            project = reopened(project, chosen)
+        except AuthorError as error:
+            findings.append(str(error))
+        statuses = read_statuses(project)
+    return statuses, outcomes, [*findings, *publish_pages(project, statuses)]
 
 
 def reopened(project: Project, chosen: argparse.Namespace) -> Project:
@@ -227,52 +230,6 @@ def check(project: Project, statuses: list[Status], names: list[str]) -> int:
     return 1 if lines else 0
 
 
-def why(stale: Status, force: bool = False) -> str:
-    """Say in one line why a section is made."""
-    if stale.is_fresh:
-        return "--force" if force else "fresh"
-    reasons = [stale.damage] if stale.damage else stale.reasons or ["its key is of another version"]
-    more = (
-        f" and {len(reasons) - 1} more (--explain {stale.section.name})" if len(reasons) > 1 else ""
-    )
-    return reasons[0] + more
-
-
-def explained(stale: Status) -> list[str]:
-    if stale.is_fresh:
-        return [f"{stale.section.name} is fresh"]
-    half = "experiment" if stale.needs_experiment else "figures"
-    reasons = [stale.damage] if stale.damage else stale.reasons
-    return [f"{stale.section.name} is stale, its {half}:", *(f"  {reason}" for reason in reasons)]
-
-
-def expectations(project: Project, stale: list[Status], force: bool) -> list[str]:
-    """Say what would run, and how long each part of it took last."""
-    lines: list[str] = []
-    trained: set[str] = set()
-    for each in stale:
-        steps = []
-        if force or each.needs_experiment:
-            for network in each.section.networks:
-                key = network_key(project.code, network).digest
-                whole = (project.cache / "networks" / key / "record.json").is_file()
-                shipped = is_shipped(shipped_file(project.root, network), key)
-                if not whole and not shipped and key not in trained:
-                    trained.add(key)
-                    steps.append(f"train {network.name}{last_time(each.record, network.name)}")
-            steps.append(f"experiment{last_time(each.record)}")
-        lines.append(f"{each.section.name}: {', '.join([*steps, 'figures'])}; {why(each, force)}")
-    return lines or ["no section; pages only if words or templates changed"]
-
-
-def last_time(record: Record | None, network: str = "") -> str:
-    """Return how long an experiment, or the training of its network, took when last made."""
-    if record is None or (network and network not in record["networks"]):
-        return ""
-    made = record["networks"][network]["provenance"] if network else record["provenance"]
-    return f" ({made['seconds']:.1f} s on {made['device']})"
-
-
 def refuse_folder(out: Path | None, root: Path, draft: bool) -> None:
     """Raise an AuthorError for an output folder that is not ours to write to."""
     if out is None:
@@ -283,17 +240,6 @@ def refuse_folder(out: Path | None, root: Path, draft: bool) -> None:
         raise AuthorError(f"--out {out}: not a folder")
     if out.is_dir() and any(out.iterdir()) and not (out / MARK).exists():
         raise AuthorError(f"--out {out}: not empty, and no site of this program (it has no {MARK})")
-
-
-def standing(current: Status, folder: Path) -> Outcome:
-    """Return the row of a section that nobody made now."""
-    state = "fresh" if current.is_fresh else "stale"
-    reason = "" if current.is_fresh else why(current)
-    return Outcome(current.section.name, state, reason, 0.0, size(folder))
-
-
-def size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("*")) if folder.is_dir() else 0
 
 
 def refuse_unknown(names: list[str], project: Project) -> None:

@@ -8,7 +8,7 @@ from generators.code import Code, Field
 from generators.datasets import DATASETS
 from generators.errors import AuthorError, nearest
 from generators.models import EMBEDDED, Model, find_model
-from generators.parameters import Value, checked, fitting
+from generators.parameters import Value, checked, fields_of, fitting, refuse_module
 from generators.tables import parsed, refuse_unknown, split, tables, text_of, typed
 
 PART = re.compile(r"[a-z0-9-]+")
@@ -259,28 +259,6 @@ def networks_in(
             where = f"content/{path.name}"
             raise AuthorError(f"{where}: unknown network {each!r}{nearest(each, networks)}")
     return [networks[each] for each in wanted]
-
-
-def fields_of(code: Code, module: str, name: str) -> list[Field]:
-    """Return the fields of a dataclass that a module defines or imports."""
-    for origin, found in code.target(f"generators.{module}", name):
-        summary = code.summary(origin)
-        if summary and found in summary.fields:
-            return summary.fields[found]
-    raise AuthorError(f"generators/{module.replace('.', '/')}.py: found no {name}, expected one")
-
-
-def refuse_module(name: str, code: Code, where: str) -> None:
-    """Raise an AuthorError for the name of a module that is not there."""
-    if code.summary(f"generators.{name}") is None:
-        folder = code.root / "generators"
-        there = [
-            ".".join(path.relative_to(folder).with_suffix("").parts)
-            for path in folder.rglob("*.py")
-        ]
-        raise AuthorError(
-            f"{where} = {name!r}, no such module in generators/{nearest(name, there)}"
-        )
 
 
 def refuse_twins(sections: list[Section]) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from generators.code import Field
+from generators.code import Code, Field
 from generators.errors import AuthorError, nearest
 
 Value: TypeAlias = "int | float | bool | str | tuple[int | float | bool | str, ...]"
@@ -72,3 +72,25 @@ def single(
         there = [path.relative_to(content).as_posix() for path in content.rglob("*.*")]
         raise AuthorError(f"{where}: no file content/{value}{nearest(value, there)}")
     return float(value) if kind == "float" else value
+
+
+def fields_of(code: Code, module: str, name: str) -> list[Field]:
+    """Return the fields of a dataclass that a module defines or imports."""
+    for origin, found in code.target(f"generators.{module}", name):
+        summary = code.summary(origin)
+        if summary and found in summary.fields:
+            return summary.fields[found]
+    raise AuthorError(f"generators/{module.replace('.', '/')}.py: found no {name}, expected one")
+
+
+def refuse_module(name: str, code: Code, where: str) -> None:
+    """Raise an AuthorError for the name of a module that is not there."""
+    if code.summary(f"generators.{name}") is None:
+        folder = code.root / "generators"
+        there = [
+            ".".join(path.relative_to(folder).with_suffix("").parts)
+            for path in folder.rglob("*.py")
+        ]
+        raise AuthorError(
+            f"{where} = {name!r}, no such module in generators/{nearest(name, there)}"
+        )
