@@ -437,11 +437,15 @@ def test_a_wrong_declaration_is_one_line(
         ("![](figure:curve)", "", "figure 'curve' is made but not shown"),
         ("number:mean", "number:maen", "unknown number 'maen', did you mean 'mean'?"),
         ("section:plain", "section:plane", "unknown section 'plane', did you mean 'plain'?"),
-        ("figure:curve", "figure:curves", "figure 'curves' is shown but not made"),
+        (
+            "figure:curve",
+            "figure:curves",
+            "figure 'curves' is shown but not made, did you mean 'curve'?",
+        ),
         ("Words before", "TODO before", "'TODO' in line 1 of the text"),
-        ("Words before", "[Words](nowhere.html) before", "link to nowhere.html"),
+        ("Words before", "[Words](nowhere.html) before", "b1-mixed.md: link to nowhere.html"),
         ("Words before", "[Words](#nowhere) before", "no such anchor"),
-        ("![](figure:curve)", "and ![](figure:curve)", "must stand in a paragraph of its own"),
+        ("![](figure:curve)", "and ![](figure:curve)", "figure 'curve' must stand in a"),
         ("Words before", "![](mixed/sheet.png) ![](figure:sheet)", "figure 'sheet' is shown twice"),
     ],
 )
@@ -451,7 +455,10 @@ def test_the_lint_fails_the_build_until_it_is_mended(
     built.edit("content/b1-mixed.md", old, new)
     for _ in range(2):
         assert run(built) == 1
-        assert message in capsys.readouterr().err
+        printed = capsys.readouterr().err
+        assert printed.startswith("build.py: content/b1-mixed.md: ")
+        assert message in printed
+        assert printed.count("\n") == 1 or message.endswith("twice"), "one finding, one line"
     built.edit("content/b1-mixed.md", new, old) if new else None
     if new:
         assert run(built) == 0
@@ -466,7 +473,7 @@ def test_links_that_lead_nowhere_are_found(
     assert run(built) == 1
     printed = capsys.readouterr().err
     assert "part-b.html: link to sectoin:plain, which is neither an address nor a file" in printed
-    assert "part-b.html: link to number:mean, which" in printed
+    assert "content/b1-mixed.md: link to number:mean, which" in printed
     assert 'href="part-b.html#plain">See' in (built.root / "site/part-b.html").read_text()
     built.edit("content/site.toml", "sectoin:", "section:")
     built.edit("content/b1-mixed.md", "[*mean*](number:mean)", "mean")
@@ -481,7 +488,8 @@ def test_a_page_that_goes_takes_no_link_with_it(
         built.edit(f"content/{name}.md", 'part = "b"', 'part = "c"')
     built.edit("content/b1-mixed.md", "Words before", "[Words](part-b.html) before")
     assert run(built) == 1
-    assert "part-c.html: link to part-b.html, which does not exist" in capsys.readouterr().err
+    found = "content/b1-mixed.md: link to part-b.html, which does not exist"
+    assert found in capsys.readouterr().err
     assert not (built.root / "site/part-b.html").exists()
     built.edit("content/b1-mixed.md", "[Words](part-b.html) before", "Words before")
     assert run(built) == 0

@@ -6,7 +6,6 @@ from collections.abc import Callable
 import markdown
 
 FIGURE = re.compile(r'<p>\s*<img alt="[^"]*" src="figure:([^"]*)" />\s*</p>')
-STRAY = re.compile(r'src="figure:([^"]*)"')
 NUMBER = re.compile(r'<a href="number:([^"]*)">[^<]*</a>')
 REFERENCE = re.compile(r'href="section:([^"]*)"')
 EXTENSIONS = ["tables", "fenced_code", "footnotes", "pymdownx.arithmatex", "smarty"]
