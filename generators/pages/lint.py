@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -29,8 +29,7 @@ def section_findings(section: Section, record: Record | None, folder: Path) -> I
         for name in mentioned:
             if name not in shown:
                 hint = nearest(name, unshown or shown)
-                meant = [each for each in unshown if hint.endswith(f"{each!r}?")]
-                unshown = [each for each in unshown if each not in meant]
+                unshown = [each for each in unshown if f"{each!r}?" not in hint]
                 yield f"{where}: figure {name!r} is shown but not made{hint}"
         yield from (f"{where}: figure {name!r} is made but not shown" for name in unshown)
         for figure in record["shown"]:
@@ -52,13 +51,14 @@ def section_findings(section: Section, record: Record | None, folder: Path) -> I
 
 
 def page_findings(
-    pages: Mapping[str, str], texts: Mapping[str, str], out: Path, gone: Collection[str] = ()
+    pages: Mapping[str, str], sections: Sequence[Section], out: Path, gone: Collection[str] = ()
 ) -> Iterator[str]:
     """Check finished pages: broken links and anchors, images without alternatives, sizes.
 
-    `texts` names the file that holds the words of each section. Files that are `gone` are still
-    in the folder `out`, but not for long.
+    A link is looked for in the text of its section, as it may also come from a caption. Files that
+    are `gone` are still in the folder `out`, but not for long.
     """
+    texts = {each.name: each for each in sections}
     outlines = {name: Outline(page) for name, page in pages.items() if name.endswith(".html")}
     for name, outline in outlines.items():
         size = len(pages[name].encode())
@@ -69,7 +69,10 @@ def page_findings(
         for image in outline.silent:
             yield f"{name}: {image} has no alternative text"
         for link in outline.links:
-            where = texts.get(link.section, name)
+            section = texts.get(link.section)
+            where = (
+                f"content/{section.path.name}" if section and link.address in section.text else name
+            )
             scheme, _, rest = link.address.partition(":")
             target, _, anchor = unquote(link.address).partition("#")
             target = target or name

@@ -140,9 +140,10 @@ class Renderer:
         kept = {"formulas": mathematics.used, "seal": seal_of(mathematics.used)}
         files[FORMULAS] = json.dumps(kept, indent=0, sort_keys=True).encode()
         everything = pages | {name: "" for name in files if name not in pages}
-        texts = {each.name: f"content/{each.path.name}" for each in self.project.site.sections}
         gone = set(listed(self.project.out)) - files.keys()
-        self.findings += page_findings(everything, texts, self.project.out, gone)
+        self.findings += page_findings(
+            everything, self.project.site.sections, self.project.out, gone
+        )
         return Rendered(files, self.findings, scripted)
 
     def page(self, template: str, **values: object) -> str:
