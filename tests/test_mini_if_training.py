@@ -33,6 +33,7 @@ from generators.mini_if.report import Report, write_report
 from generators.mini_if.samples import Sampler
 from generators.mini_if.start import begin
 from generators.mini_if.tokens import make_tokenizer
+from generators.mini_if.train import make_accelerator
 from generators.mini_if.training import STATE, Limits, Training
 from generators.models import find_model
 
@@ -42,14 +43,17 @@ CAPTIONS = ["a photo of a dog", "a photo of a cat"] * 2
 pytestmark = pytest.mark.usefixtures("alone")
 
 
+@dataclass(frozen=True)
 class Toy(Dataset[Example]):
     """Pictures of 8 × 8 pixels, each a function of its number."""
+
+    stage: int = 1
 
     def __getitem__(self, number: int) -> Example:
         x, noise = images(2, 8, seed=number).clamp(-1, 1)
         tokens = torch.arange(77) * (number + 1) % 7
         time = torch.tensor(number * 131 % 1000)
-        return Example(x, noise, time, tokens, x[:0], torch.zeros(()))
+        return Example(x, noise, time, tokens, x[: 3 * (self.stage - 1)], torch.zeros(()))
 
 
 def painter(stage: int = 1) -> Painter:
@@ -57,9 +61,11 @@ def painter(stage: int = 1) -> Painter:
     return Painter(make_encoder(120), make_unet(RECIPES["tiny"][stage - 1], stage))
 
 
-def sampler() -> Sampler:
-    tokens = torch.arange(77).repeat(2, 1) % 7
-    return Sampler(tokens, tokens[:1], NOISES, 3.0, 2, 8)
+def sampler(stage: int = 1) -> Sampler:
+    """What draws three pictures, no whole number for each of two processes."""
+    tokens = torch.arange(3 * 77).reshape(3, 77) % 7
+    low = images(3, 8, seed=5) if stage == 2 else None
+    return Sampler(tokens, tokens[:1], NOISES, 3.0, 2, 8, low)
 
 
 @dataclass(frozen=True)
@@ -75,13 +81,17 @@ class Half(Dataset[Example]):
 
 def train(
     folder: Path, pictures: int, apart: int = 1, recipe: Recipe = RECIPE,
-    toy: Dataset[Example] | None = None,
+    toy: Dataset[Example] | None = None, stage: int = 1,
 ) -> Training:  # fmt: skip
     """Train in `folder` until so many pictures were seen, from its checkpoint if it has one."""
     folder.mkdir(parents=True, exist_ok=True)
-    training = Training(painter(), recipe, folder, Accelerator(cpu=True), apart)
-    training.run(toy or Toy(), HybridLoss(NOISES), Limits(pictures), sampler())
+    training = Training(painter(stage), recipe, folder, make_accelerator(stage), apart)
+    training.run(toy or Toy(stage), HybridLoss(NOISES), Limits(pictures), sampler(stage))
     return training
+
+
+def close(one: np.ndarray, two: np.ndarray) -> bool:
+    return bool(np.abs(one - two).max() <= 2)
 
 
 def test_a_training_that_was_killed_ends_in_the_weights_it_would_have_had(tmp_path: Path) -> None:
@@ -98,28 +108,31 @@ def test_a_training_that_was_killed_ends_in_the_weights_it_would_have_had(tmp_pa
     assert (tmp_path / "killed" / "samples-00000024.png").is_file()
 
 
-def work(rank: int, folder: str, port: int, apart: int = 1) -> None:
+def work(rank: int, folder: str, port: int, apart: int = 1, stage: int = 1) -> None:
     os.environ |= {
         "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2",
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     torch.set_num_threads(1)
-    train(Path(folder), 12, apart)
+    train(Path(folder), 12, apart, stage=stage)
     torch.distributed.destroy_process_group()
 
 
-def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
-    single = train(tmp_path / "one", 12)
+@pytest.mark.parametrize("stage", [1, 2])
+def test_two_processes_learn_what_one_does(tmp_path: Path, stage: int) -> None:
+    single = train(tmp_path / "one", 12, stage=stage)
     port = 20_000 + os.getpid() % 20_000
-    torch.multiprocessing.spawn(work, (str(tmp_path / "two"), port), nprocs=2)
+    torch.multiprocessing.spawn(work, (str(tmp_path / "two"), port, 1, stage), nprocs=2)
     together = torch.load(tmp_path / "two" / STATE, weights_only=True)
     assert together["pictures"] == 12
     start, one, two = (
         torch.cat([value.flatten() for value in state.values()])
-        for state in (painter().state_dict(), single.painter.state_dict(), together["painter"])
+        for state in (painter(stage).state_dict(), single.painter.state_dict(), together["painter"])
     )
     # AdamW divides a gradient by its own size: where it is nothing but rounding, so is the step.
     assert (one - two).norm() < 0.01 * (one - start).norm()
+    drawn = [tmp_path / name / "samples-00000012.png" for name in ("one", "two")]
+    assert close(*(np.asarray(Image.open(path)).astype(int) for path in drawn)), "all, in order"
 
 
 def test_two_processes_apart_end_in_the_mean_of_what_each_has_learnt(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def prompt_of(style: str, concept: str, ground: str) -> str:
 def places(judge: Judge, images: Tensor, names: Sequence[str]) -> tuple[int, ...]:
     """Return at which place, from 0, a judge puts the right concept for each image."""
     similarity = judge.similarities(images, [phrases(name)[0] for name in CORE])
-    right = torch.tensor([CORE.index(name) for name in names])
+    right = torch.tensor([CORE.index(name) for name in names], device=similarity.device)
     own = similarity.gather(1, right[:, None])
     return tuple((similarity > own).sum(dim=1).tolist())
 

@@ -22,6 +22,8 @@ def graft(larger: Painter, smaller: Painter, examples: Examples, batches: int) -
     `examples` are of the larger size. Returns the share of the stem's variance that the new level
     misses in the end.
     """
+    device = smaller.stem.weight.device
+    larger.to(device)
     unet, level = larger.unet, larger.level
     enter = larger.stem if level else unet.conv_in
     block = unet.down_blocks[level]
@@ -32,7 +34,8 @@ def graft(larger: Painter, smaller: Painter, examples: Examples, batches: int) -
         batch = [examples[number * BATCH + each] for each in range(BATCH)]
         x, noise, t, tokens, *_ = (torch.stack(each) for each in zip(*batch, strict=True))
         kept = examples.noising.alpha_bar[t].float()[:, None, None, None]
-        x_t = kept.sqrt() * x + (1 - kept).sqrt() * noise
+        x_t = (kept.sqrt() * x + (1 - kept).sqrt() * noise).to(device)
+        t, tokens = t.to(device), tokens.to(device)
         with torch.no_grad():
             text = larger.encoder(tokens, (tokens != 0).long())[0]
             told = unet.time_embedding(unet.time_proj(t)) + unet.add_embedding(text)

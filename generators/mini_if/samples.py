@@ -53,14 +53,14 @@ class Sampler:
 
     @torch.inference_mode()
     def draw(self, painter: Painter, accelerator: Accelerator) -> bytes:
-        """Return the grid as PNG; every process draws its part of it."""
-        world, rank = accelerator.num_processes, accelerator.process_index
-        numbers = range(len(self.tokens))[rank::world]
+        """Return the grid as PNG; every process draws as many, some of them twice if need be."""
+        world, rank, count = accelerator.num_processes, accelerator.process_index, len(self.tokens)
+        share = -(-count // world)
+        numbers = [number % count for number in range(rank * share, (rank + 1) * share)]
         with accelerator.autocast():
             mine = self.images(painter, numbers, accelerator.device)
         images = torch.as_tensor(gather(mine.contiguous())) if world > 1 else mine
-        order = [number for first in range(world) for number in range(len(images))[first::world]]
-        return grid(images[torch.tensor(order).argsort().to(images.device)])
+        return grid(images[:count])
 
     def images(self, painter: Painter, numbers: Sequence[int], device: torch.device) -> Tensor:
         """Return the images (N, 3, size, size) of some of the texts, in [-1, 1]."""

@@ -20,12 +20,13 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
 from transformers import PreTrainedTokenizerFast
 
 from generators.diffusion.schedule import schedule_of
 from generators.diffusion.scheduler_config import SchedulerConfig
 from generators.errors import AuthorError
-from generators.machine import bfloat16_pays, choose_device, cores, prepare
+from generators.machine import bfloat16_pays, choose_device, own_cores, prepare
 from generators.mini_if.captions import learn_captions
 from generators.mini_if.concepts import CORE, taught
 from generators.mini_if.examples import Examples
@@ -108,8 +109,8 @@ def train(
     """
     stage = int(stage_name[-1])
     recipe = RECIPES[recipe_name][stage - 1]
-    accelerator = make_accelerator()
-    prepare(max(1, cores() // accelerator.num_processes))
+    accelerator = make_accelerator(stage)
+    prepare(own_cores())
     folder = cache / f"{stage_name}-{recipe_name}"
     with accelerator.main_process_first():
         if start and accelerator.is_main_process:
@@ -148,11 +149,15 @@ def train(
     return training
 
 
-def make_accelerator() -> Accelerator:
+def make_accelerator(stage: int) -> Accelerator:
     """Return the accelerator of a GPU if there is one, in bfloat16 where that is fast."""
     device = choose_device("cuda" if torch.cuda.is_available() else "cpu")
     precision = "bf16" if bfloat16_pays(device) else "no"
-    return Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
+    # Stage 2 attends to no words: what would tell them to it has no gradient to share.
+    sharing = DistributedDataParallelKwargs(find_unused_parameters=stage == 2)
+    return Accelerator(
+        cpu=device.type == "cpu", mixed_precision=precision, kwargs_handlers=[sharing]
+    )
 
 
 def phases(recipe: Recipe, stage: int, folder: Path, limits: Limits) -> list[tuple[int, Limits]]:

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from generators import files
 from generators.errors import AuthorError
-from generators.machine import cores
+from generators.machine import own_cores
 from generators.mini_if.average import Average
 from generators.mini_if.examples import Example
 from generators.mini_if.loss import HybridLoss
@@ -124,8 +124,8 @@ class Training:
                 began = time.monotonic()
                 self.update(network, loss, next(batches), limits)
                 together.step()
-                self.seconds += self.accelerator.num_processes * (time.monotonic() - began)
                 ends, saves, samples, logs = self.agreed([each.rings() for each in alarms])
+                self.seconds += self.accelerator.num_processes * (time.monotonic() - began)
                 if logs:
                     self.log(alarms[3].seconds)
                 if samples:
@@ -134,8 +134,8 @@ class Training:
                     self.checkpoint()
                 if ends:
                     return
-        self.sample(sampler)
         self.checkpoint()
+        self.sample(sampler)
 
     def stop(self, number: int, frame: object) -> None:
         """Checkpoint and end after the update under way."""
@@ -155,11 +155,11 @@ class Training:
         share = self.recipe.batch // world
         if share * world != self.recipe.batch:
             raise AuthorError(f"a batch of {self.recipe.batch} is not for {world} processes")
-        workers = cores() - 1 if self.accelerator.device.type == "cuda" else 0
+        is_gpu = self.accelerator.device.type == "cuda"
         sampler = Batches(self.pictures + rank * share, share, self.recipe.batch)
         loader = DataLoader(
-            examples, batch_sampler=sampler, num_workers=workers,
-            pin_memory=self.accelerator.device.type == "cuda",
+            examples, batch_sampler=sampler, num_workers=max(1, own_cores() - 1) if is_gpu else 0,
+            pin_memory=is_gpu, worker_init_fn=leave_stopping,
         )  # fmt: skip
         for example in loader:
             moved = [each.to(self.accelerator.device, non_blocking=True) for each in example]
@@ -239,7 +239,20 @@ class Training:
             raise AuthorError(f"{path}: found other networks, expected {expected}") from None
         if "optimizer" in state:
             self.optimizer.load_state_dict(state["optimizer"])
+            for parameter, moments in self.optimizer.state.items():
+                for name, value in moments.items():
+                    if value.dim():
+                        # A fused optimizer walks raw memory, laid out otherwise on a GPU.
+                        moments[name] = torch.empty_like(parameter).copy_(value)
         self.pictures, self.seconds = state["pictures"], state["seconds"]
+
+
+def leave_stopping(worker: int) -> None:
+    """Let a helper of the loader outlive a request to stop: the training ends it after its update.
+
+    A launcher sends SIGTERM to all of its processes.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def read_state(path: Path, device: torch.device) -> dict:  # type: ignore
