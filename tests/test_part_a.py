@@ -17,13 +17,14 @@ from PIL import Image
 from torch import Tensor
 
 import build
+from generators.diffusion import loading
 from generators.diffusion.cascade import Cascade
 from generators.diffusion.filters import bands, gaussian
 from generators.diffusion.loading import open_cascade
 from generators.diffusion.pictures import from_bytes, read_mask, read_picture, to_bytes
 from generators.diffusion.sampling import denoise, generators_of, last
 from generators.diffusion.schedule import counted, strided
-from generators.errors import AuthorError
+from generators.errors import AuthorError, SkippedError
 from generators.figure import (
     Animation,
     Comparison,
@@ -47,6 +48,7 @@ from generators.part_a import (
     image_to_image,
     inpainting,
     iterative,
+    model,
     one_step,
     sampling,
     setup,
@@ -98,10 +100,8 @@ def close(a: np.ndarray, b: np.ndarray, levels: int = 1) -> bool:
 # All of it, as an author would run it.
 
 
-@pytest.fixture(scope="module")
-def published(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The drafts of all sections, built in a project of their own."""
-    root = tmp_path_factory.mktemp("write-up")
+def part_a_in(root: Path, folder: Path) -> None:
+    """Write a project with the sections of Part A, which ask the cascade in `folder`."""
     ignored = shutil.ignore_patterns("__pycache__", "node_modules", "weights")
     for name in ("generators", "templates"):
         shutil.copytree(ROOT / name, root / name, ignore=ignored)
@@ -115,10 +115,19 @@ def published(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / "content" / path.name).write_text(text, encoding="utf-8")
     site = (ROOT / "content" / "site.toml").read_text(encoding="utf-8")
     part = re.search(r"(?s)\[parts\.a\].*?(?=\n\[)", site)[0]
-    chosen = part.replace('model = "mini-if"', f"model = {json.dumps(str(folder))}")
+    chosen = part.replace(
+        'model = "mini-if"', f'model = {json.dumps(str(folder))}\njudge = "mini-if"'
+    )
     assert chosen != part
     head = 'title = "Part A alone"\ndescription = "Made for tests."\nseed = 180\n'
     (root / "content" / "site.toml").write_text(head + chosen, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def published(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The drafts of all sections, built in a project of their own."""
+    root = tmp_path_factory.mktemp("write-up")
+    part_a_in(root, folder)
     assert build.main(["--draft", "--threads", "1"], root) == 0, "not even the lint objects"
     return root / ".cache" / "draft" / "site"
 
@@ -514,6 +523,30 @@ def test_the_judge_chooses_among_candidates_and_says_so(context: Context, tmp_pa
     shown = drawn(anagrams, results, parameters, tmp_path)
     words = f"By the judge: alignment {results.alignments[1]:.2f}, concealment {results.concealments[1]:.2f}, chosen among 3"
     assert words in shown["anagram-2"].caption
+
+
+def test_words_are_read_once_for_a_section(
+    folder: Path, context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    made = loading.embed
+
+    def embed(prompts: Sequence[str], *rest: Any) -> Tensor:
+        calls.append(len(prompts))
+        return made(prompts, *rest)
+
+    monkeypatch.setattr(loading, "embed", embed)
+    opened = loading.open_cascade(find_model(str(folder), Path("/")), CPU, tmp_path, torch.float32)
+    parameters = guidance.Parameters(
+        "a dog", 1, 7.0, (0.0, 7.0), ("a cat", "a fox"), stride=400, upsampling_steps=1
+    )
+    guidance.experiment(replace(context, cascade=lambda: opened), parameters)
+    assert calls == [4], "all that is asked for, and the empty text"
+
+
+def test_without_a_judge_the_examination_is_left_out(context: Context) -> None:
+    with pytest.raises(SkippedError, match="name a CLIP as `judge`"):
+        model.experiment(context, model.Parameters())
 
 
 def test_the_first_candidate_is_the_one_that_is_made_alone(context: Context) -> None:
