@@ -61,7 +61,7 @@ def experiment_key(code: Code, section: Section) -> Key:
         parts |= section.model.identity
         for module, name in CASCADE:
             parts |= code_parts(code, module, name)
-        if not section.model.judge.endswith(".safetensors"):
+        if section.model.judge and not section.model.judge.endswith(".safetensors"):
             parts |= code_parts(code, "generators.diffusion.clip", "Clip")
     return keyed(parts)
 

@@ -251,10 +251,12 @@ class Maker:
         return self.cascades[place]
 
     def judge(self, model: Model) -> "Judge | None":
-        """Return what scores the pictures of a cascade, or None where the embedded one is not."""
+        """Return what scores the pictures of a cascade, or None where there is nothing."""
         from generators.diffusion.clip import Clip
         from generators.mini_if.judge import load_judge
 
+        if not model.judge:
+            return None
         place = Path(model.judge)
         if place.suffix != ".safetensors":
             return Clip(model.judge, self.device)

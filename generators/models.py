@@ -27,7 +27,7 @@ SECOND = {"M": "M", "L": "L", "XL": "L"}
 class Model(NamedTuple):
     """A cascade: the folder or Hub id of each stage, a file of embeddings or "", key parts.
 
-    `judge` scores its pictures: a safetensors file, or the folder or Hub id of a CLIP.
+    `judge` scores its pictures: a safetensors file, the folder or Hub id of a CLIP, "" for none.
     """
 
     name: str
@@ -51,7 +51,8 @@ class Model(NamedTuple):
 def find_model(name: str, root: Path, judge: str = "") -> Model:
     """Return the cascade that `name` means in the checkout `root`; folders are relative to it.
 
-    `judge` is a folder or Hub id of a CLIP, "" the embedded judge.
+    `judge` is a folder or Hub id of a CLIP, or `mini-if` for the embedded judge, which is also the
+    one of the embedded cascade; of pictures by any other it was taught nothing.
     Raises: AuthorError, one line, for a name that can mean nothing. What is not there yet is no
     error: only a section that must run needs it.
     """
@@ -75,8 +76,9 @@ def find_model(name: str, root: Path, judge: str = "") -> Model:
         identity["model embeddings"] = known_by(embeddings, root)
     # A page shows the name, and where somebody keeps a folder is no part of it.
     shown = ", ".join(Path(item).name if Path(item).is_absolute() else item for item in items)
-    scored_by = str(root / JUDGE) if not judge else placed(judge, root, judge)
-    identity["judge"] = known_by(scored_by, root)
+    judge = judge or (EMBEDDED[0] if places[0] == EMBEDDED[0] else "")
+    scored_by = str(root / JUDGE) if judge == EMBEDDED[0] else judge and placed(judge, root, judge)
+    identity["judge"] = known_by(scored_by, root) if scored_by else "none"
     return Model(shown, (first, second), embeddings, scored_by, identity)
 
 
@@ -154,7 +156,8 @@ def commit_of(name: str) -> str:
     """Return the commit of a model's snapshot in the local Hub cache."""
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     home = os.environ.get("HF_HOME") or f"{home}/huggingface"
-    cache = Path(os.environ.get("HF_HUB_CACHE") or f"{home}/hub").expanduser()
+    old = os.environ.get("HUGGINGFACE_HUB_CACHE") or f"{home}/hub"
+    cache = Path(os.path.expandvars(os.environ.get("HF_HUB_CACHE") or old)).expanduser()
     try:
         return (cache / f"models--{name.replace('/', '--')}" / "refs" / "main").read_text().strip()
     except OSError:

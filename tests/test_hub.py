@@ -7,13 +7,13 @@ from pathlib import Path
 import httpx2
 import pytest
 import torch
-from cascades import FIRST, SECOND, Hub, small_cascade
+from cascades import FIRST, SECOND, WIDTH, Hub, small_cascade
 from huggingface_hub import errors
 
 from generators.diffusion.hub import fetch, reason
 from generators.diffusion.loading import open_cascade
 from generators.errors import AuthorError
-from generators.models import find_model, known_by
+from generators.models import commit_of, find_model, known_by
 
 CPU = torch.device("cpu")
 
@@ -103,6 +103,42 @@ def test_a_refusal_says_the_three_steps_however_hidden(hub: Hub, error: Exceptio
     assert "\n" not in said
 
 
+def test_what_the_hub_says_of_a_refusal_is_passed_on() -> None:
+    error = refused(403)
+    error.server_message = "Please enable access to public gated repositories.\nSee the settings."
+    said = reason(hidden(error), FIRST)
+    assert "(it says: Please enable access to public gated repositories.)" in said
+    assert "(4) let a fine-grained token read public gated repositories" in said
+
+
+def test_a_broken_connection_is_one_line(hub: Hub) -> None:
+    hub.error = httpx2.ReadError("reset")
+    with pytest.raises(AuthorError, match="the connection broke"):
+        fetch(FIRST, ["unet/*"])
+
+
+def test_words_are_tried_before_the_encoder_comes(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("generators.diffusion.text.T5_WIDTH", WIDTH)
+    cascade = open_cascade(find_model(FIRST, tmp_path), CPU, tmp_path, torch.float32)
+    with pytest.raises(AuthorError, match="expected 32100 to"):
+        cascade.embed(["a dog"])
+    assert not any(file.endswith(".safetensors") for file in hub.came)
+
+
+@pytest.mark.parametrize("name", ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"])
+def test_the_cache_is_where_the_hub_has_it(
+    name: str, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch(FIRST, ["scheduler/*.json"])
+    monkeypatch.delenv("HF_HUB_CACHE")
+    assert commit_of(FIRST) == "unresolved"
+    monkeypatch.setenv("PLACE", str(hub.cache.parent))
+    monkeypatch.setenv(name, f"$PLACE/{hub.cache.name}")
+    assert commit_of(FIRST) == "c0ffee"
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
@@ -111,6 +147,7 @@ def test_a_refusal_says_the_three_steps_however_hidden(hub: Hub, error: Exceptio
         (hidden(httpx2.ConnectError("no route")), "the Hub cannot be reached; connect once"),
         (refused(500), "HfHubHTTPError: Cannot access it."),
         (OSError(28, "No space left on device"), "No space left on device"),
+        (httpx2.ReadError("reset"), "connection broke (ReadError: reset); build again, it goes on"),
     ],
 )
 def test_other_troubles_are_told_apart(error: Exception, expected: str) -> None:

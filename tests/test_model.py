@@ -84,6 +84,7 @@ def test_a_section_runs_on_the_cascade_of_its_part(told: Small) -> None:
 def test_a_judge_scores_where_there_is_one_and_is_part_of_the_key(
     told: Small, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    told.edit("content/site.toml", 'model = "model"', 'model = "model"\njudge = "mini-if"')
     asked = MODULE.replace("class Results:", "class Results:\n    judged: bool")
     asked = asked.replace("return Results(", "return Results(context.judge() is not None, ")
     (told.tiny / "told.py").write_text(asked)
@@ -143,6 +144,14 @@ def test_a_model_that_is_not_there_is_one_line_for_the_section_that_needs_it(
 )
 def test_names_mean_stages(name: str, stages: tuple[str, str], tmp_path: Path) -> None:
     assert find_model(name, tmp_path).stages == stages
+
+
+def test_only_the_embedded_cascade_is_judged_by_its_judge_unasked(tmp_path: Path) -> None:
+    own = str(tmp_path / JUDGE)
+    assert find_model("mini-if", tmp_path).judge == own
+    assert find_model("DeepFloyd/IF-I-M-v1.0", tmp_path).judge == ""
+    assert find_model("DeepFloyd/IF-I-M-v1.0", tmp_path, "mini-if").judge == own
+    assert find_model("mini-if", tmp_path, "a/clip").judge == "a/clip"
 
 
 @pytest.mark.parametrize(

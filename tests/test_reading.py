@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,9 @@ from oracles import images, schedule
 from torch import Tensor, nn
 
 from generators import machine
-from generators.diffusion import reading
+from generators.diffusion import loading, reading
 from generators.diffusion.loading import load_stage, open_cascade
-from generators.diffusion.reading import precision, read_network, settle
+from generators.diffusion.reading import affordable, precision, read_network, settle
 from generators.diffusion.stage import Stage
 from generators.errors import AuthorError
 from generators.models import digest_of_file, find_model
@@ -146,6 +147,14 @@ def test_a_cpu_takes_bfloat16_where_it_is_faster(
     assert machine.bfloat16_pays(CPU) is expected
 
 
+@pytest.mark.parametrize("is_native", [True, False])
+def test_a_gpu_takes_bfloat16_where_it_is_not_emulated(
+    is_native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation=True: is_native)
+    assert machine.bfloat16_pays(torch.device("cuda")) is is_native
+
+
 def test_a_stage_in_half_precision_answers_in_single(source: Path) -> None:
     full = load_stage(source / "stage_1", 1, CPU)
     half = load_stage(source / "stage_1", 1, CPU, torch.bfloat16)
@@ -169,6 +178,35 @@ def test_layers_visit_a_device_that_has_no_room_for_all(
     assert torch.allclose(found, expected, atol=1e-5)
     assert next(visiting.unet.parameters()).device.type == "meta", "only the layer at work is there"
     assert next(settle(nn.Linear(2, 2), CPU).parameters()).device.type == "meta"
+
+
+@pytest.mark.parametrize(("share", "expected"), [(4, torch.float32), (1, torch.bfloat16)])
+def test_weights_are_read_narrower_where_memory_is_short(
+    source: Path, share: float, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = source / "stage_1" / "unet"
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    monkeypatch.setattr(reading, "main_memory", lambda: share * size)
+    assert affordable(folder, torch.float32, CPU) == expected
+    assert next(load_stage(folder.parent, 1, CPU).unet.parameters()).dtype == expected
+    assert affordable(folder, torch.float32, torch.device("cuda")) == torch.float32
+
+
+def test_weights_that_do_not_fit_are_refused(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "main_memory", lambda: 1024)
+    with pytest.raises(AuthorError, match=r"too little; take a smaller model, or embeddings made"):
+        affordable(source / "stage_1" / "text_encoder", torch.float32, CPU)
+    with pytest.raises(AuthorError, match=r"unet: .* too little; take a smaller model$"):
+        load_stage(source / "stage_1", 1, CPU)
+
+
+def test_a_large_network_is_asked_for_few_images_at_once(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_stage(source / "stage_2", 2, CPU).most == sys.maxsize
+    monkeypatch.setattr(loading, "LARGE", 0)
+    assert load_stage(source / "stage_1", 1, CPU).most == 8 * 64
+    assert load_stage(source / "stage_2", 2, CPU).most == 2 * 64
 
 
 class Short(nn.Module):

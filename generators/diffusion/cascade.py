@@ -41,14 +41,20 @@ class Cascade:
 
     def told(self, prompts: Sequence[str]) -> Told:
         """Return stage 1 told one prompt for each image, or one for all of them."""
+        text = self.embed(prompts)  # First: the encoder and stage 1 may not both have room.
         stage = self.stage(1)
-        return Told(stage, (self.embed(prompts).to(stage.device),))
+        return Told(stage, (text.to(stage.device),))
 
     def guided(self, prompts: Sequence[str], scale: float) -> Estimator:
         """Return stage 1 guided away from the empty prompt; a scale of 1 asks nothing of it."""
         if scale == 1:
             return self.told(prompts)
+        self.read([*prompts, ""])
         return guided(self.told(prompts), self.told([""]), scale)
+
+    def read(self, prompts: Sequence[str]) -> None:
+        """Embed prompts ahead, all at once: a large encoder is loaded anew for each call."""
+        self.embed(list(dict.fromkeys(prompts)))
 
     def noise(self, generators: Generators) -> Tensor:
         """Return unit noise (B, 3, size, size) for stage 1, one image from each generator."""
@@ -70,6 +76,7 @@ class Cascade:
         What is random is drawn in the order in which diffusers draws it: x_T, then the noise of
         the small image, then that of the steps.
         """
+        self.read([*prompts, ""])
         stage = self.stage(2)
         images = images.to(stage.device, torch.float32)
         x_t = unit_noise(generators, torch.empty(0, 3, stage.size, stage.size).to(images))

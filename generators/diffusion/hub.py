@@ -17,12 +17,15 @@ def fetch(name: str, patterns: Sequence[str]) -> Path:
     Raises: AuthorError saying what the author has to do.
     """
     from huggingface_hub import snapshot_download
+    from huggingface_hub.utils.tqdm import enable_progress_bars
 
     known = commit_of(name)
     commit = None if known == UNRESOLVED else known
+    # transformers switches them off for everybody when it is told to read weights in silence.
+    enable_progress_bars()
     try:
         return Path(snapshot_download(name, revision=commit, allow_patterns=list(patterns)))
-    except (OSError, ValueError) as error:
+    except Exception as error:  # What breaks a connection has no base of its own.
         raise AuthorError(f"model {name}: {reason(error, name)}") from None
 
 
@@ -39,7 +42,7 @@ def resolve(model: Model) -> None:
 
     What is wrong with the others is said when a section needs them.
     """
-    for place in (*model.stages, model.judge):
+    for place in filter(None, (*model.stages, model.judge)):
         if not Path(place).is_absolute() and commit_of(place) == UNRESOLVED:
             with suppress(AuthorError):
                 fetch(place, ["scheduler/*.json", "config.json"])
@@ -59,9 +62,12 @@ def reason(error: Exception, name: str) -> str:
             "found no such model on the Hub, nor a folder of that name; if private: `hf auth login`"
         )
     if is_gated or any(status in REFUSED for status in statuses):
+        told = [getattr(each, "server_message", None) for each in chain]
+        said = next((f" (it says: {one_line(each)})" for each in told if each), "")
         return (
-            f"access is refused; (1) make an account on https://huggingface.co, (2) accept the "
-            f"licence on https://huggingface.co/{name}, (3) run `hf auth login`"
+            f"access is refused{said}; (1) make an account on https://huggingface.co, (2) accept "
+            f"the licence on https://huggingface.co/{name}, (3) run `hf auth login`, (4) let a "
+            f"fine-grained token read public gated repositories"
         )
     if any(isinstance(each, errors.OfflineModeIsEnabled) for each in chain):
         return "not in the local cache, and HF_HUB_OFFLINE is set; unset it once, or name a folder"
@@ -70,7 +76,14 @@ def reason(error: Exception, name: str) -> str:
             "not in the local cache, and the Hub cannot be reached; connect once, its licence "
             "accepted and logged in where it wants that (README), or name a folder"
         )
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    said = f"{type(error).__name__}: {one_line(str(error))}"
+    if isinstance(error, (OSError, ValueError)):
+        return said
+    return f"the connection broke ({said}); build again, it goes on where it stopped"
+
+
+def one_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -1,18 +1,19 @@
 """One adapter for every cascade in the layout of diffusers' DeepFloyd IF pipelines."""
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 
 import torch
 from diffusers import UNet2DConditionModel
-from torch import Tensor
-from transformers import T5EncoderModel
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase, T5EncoderModel
 
 from generators.diffusion import hub
 from generators.diffusion.cascade import Cascade, Number
-from generators.diffusion.reading import precision, read_network, settle, verify
+from generators.diffusion.reading import affordable, precision, read_network, settle, verify
 from generators.diffusion.schedule import schedule_of
 from generators.diffusion.scheduler_config import read_config
 from generators.diffusion.stage import Stage
@@ -29,6 +30,8 @@ from generators.models import UNRESOLVED, Model, commit_of
 from generators.processes import rank
 
 CHANNELS: dict[int, int] = {1: 3, 2: 6}
+LARGE, PIXELS = 100_000_000, 8 * 64 * 64
+"""The weights of a network that few images keep busy, and how many pixels those have."""
 SCHEDULES = {1: ("scheduler",), 2: ("scheduler", "image_noising_scheduler")}
 
 
@@ -50,9 +53,12 @@ def open_cascade(
         return load_stage(folder, number, device, dtype)
 
     def made(prompts: Sequence[str]) -> Tensor:
-        folder_of(model, 1, partial(hub.fetch, patterns=["tokenizer/*"]))
+        words = ["tokenizer/*", "text_encoder/*.json"]
+        folder = folder_of(model, 1, partial(hub.fetch, patterns=words))
+        verify(folder, ("tokenizer",))
+        tokenizer_of(folder)  # What is wrong with it is said before gigabytes come.
         folder = folder_of(model, 1, partial(hub.fetch_weights, part="text_encoder"))
-        verify(folder, ("text_encoder", "tokenizer"))
+        verify(folder, ("text_encoder",))
         return embed(prompts, folder, device, dtype)
 
     def kept(prompts: Sequence[str]) -> Tensor:
@@ -125,9 +131,30 @@ def load_stage(
         schedule_of(read_config(folder / part / "scheduler_config.json"))
         for part in (SCHEDULES[number][0], SCHEDULES[number][-1])
     )
-    unet = read_network(UNet2DConditionModel, folder / "unet", dtype)
+    unet = read_network(
+        UNet2DConditionModel, folder / "unet", affordable(folder / "unet", dtype, device)
+    )
     size = json.loads((folder / "unet" / "config.json").read_text())["sample_size"]
-    return Stage(settle(unet, device), schedule, size, device, noising if number == 2 else None)
+    most = most_images(unet, size, device)
+    noise = noising if number == 2 else None
+    return Stage(settle(unet, device), schedule, size, device, noise, most)
+
+
+def most_images(unet: nn.Module, size: int, device: torch.device) -> int:
+    """Return how many images a forward may have at first.
+
+    A graphics card says when its memory is too short, and fewer are taken; main memory does not,
+    and many images at once are no faster in a network that is large.
+    """
+    is_large = sum(each.numel() for each in unet.parameters()) > LARGE
+    return max(1, PIXELS // size**2) if is_large and device.type != "cuda" else sys.maxsize
+
+
+def tokenizer_of(folder: Path) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a stage 1 folder, which lies there before the encoder's weights."""
+    require(folder, "text_encoder/config.json")
+    config = json.loads((folder / "text_encoder" / "config.json").read_text())
+    return read_tokenizer(folder / "tokenizer", config["d_model"], config["vocab_size"])
 
 
 def embed(prompts: Sequence[str], folder: Path, device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -135,13 +162,12 @@ def embed(prompts: Sequence[str], folder: Path, device: torch.device, dtype: tor
 
     It is read for this call and dropped after it: it may be larger than both stages.
     """
-    require(folder, "text_encoder/config.json")
-    path = folder / "text_encoder" / "config.json"
-    config = json.loads(path.read_text())
-    tokenizer = read_tokenizer(folder / "tokenizer", config["d_model"], config["vocab_size"])
+    tokenizer = tokenizer_of(folder)
     if (unknown := unknown_words(prompts, tokenizer)) and rank() == 0:
         print(f"build.py: {folder} has no word for {', '.join(map(repr, unknown))}")
-    encoder = settle(read_network(T5EncoderModel, path.parent, dtype), device)
+    place = folder / "text_encoder"
+    dtype = affordable(place, dtype, device)
+    encoder = settle(read_network(T5EncoderModel, place, dtype), device)
     rows = [
         encode(prompts[at : at + 8], tokenizer, encoder, device) for at in range(0, len(prompts), 8)
     ]

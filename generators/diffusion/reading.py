@@ -1,5 +1,6 @@
 """Networks from a folder in diffusers' layout: safetensors only, whole, and nothing made up."""
 
+import gc
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +11,14 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from generators.errors import AuthorError
-from generators.machine import bfloat16_pays
+from generators.machine import bfloat16_pays, main_memory
 from generators.models import MANIFEST, digest_of_file
+from generators.processes import rank
 
-HEADROOM = 2 << 30
+GIB = 1 << 30
+HEADROOM = 2 * GIB
 """Bytes that a forward may need beside the weights."""
+MOST_OF_MEMORY = 0.75
 
 
 class Pretrained(Protocol):
@@ -30,6 +34,28 @@ def precision(device: torch.device) -> torch.dtype:
         return torch.float16
     is_fast = device.type == "cpu" and bfloat16_pays(device)
     return torch.bfloat16 if is_fast else torch.float32
+
+
+def affordable(folder: Path, dtype: torch.dtype, device: torch.device) -> torch.dtype:
+    """Return in what to read the weights in a folder: narrower where main memory is too short.
+
+    A graphics card is asked when they are there (see `settle`).
+    Raises: AuthorError where not even half of it is enough; the kernel would only kill the build.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    half = [file for file in files if ".fp16" in file.name]
+    count = sum(file.stat().st_size for file in half or files) // (2 if half else 4)
+    room = main_memory()
+    if device.type == "cuda" or count * dtype.itemsize < MOST_OF_MEMORY * room:
+        return dtype
+    there = f"{folder}: {count / 1e9:.1f} billion weights, {room / GIB:.0f} GiB of memory"
+    if count * torch.bfloat16.itemsize > MOST_OF_MEMORY * room:
+        instead = ", or embeddings made elsewhere: --model MODEL,prompts.pt"
+        hint = instead if folder.name == "text_encoder" else ""
+        raise AuthorError(f"{there}, which is too little; take a smaller model{hint}")
+    if rank() == 0:
+        print(f"build.py: {there}: read in bfloat16")
+    return torch.bfloat16
 
 
 def verify(folder: Path, parts: Sequence[str]) -> None:
@@ -117,9 +143,12 @@ def settle(network: nn.Module, device: torch.device) -> nn.Module:
     quarter on a CPU. Apple's GPUs are left out, where nobody has measured it.
     """
     size = sum(each.numel() * each.element_size() for each in network.parameters())
-    if size + HEADROOM > free_memory(device):
+    if size + HEADROOM > (free := free_memory(device)):
         from accelerate import cpu_offload
 
+        if rank() == 0:
+            found = f"{size / GIB:.1f} GiB of weights, {free / GIB:.1f} GiB free on {device}"
+            print(f"build.py: {found}: its layers come there in turn, which is slow")
         return cast(nn.Module, cpu_offload(network, device))
     layout = torch.preserve_format if device.type == "mps" else torch.channels_last
     # The stub of Module.to() does not know memory_format.
@@ -128,4 +157,9 @@ def settle(network: nn.Module, device: torch.device) -> nn.Module:
 
 def free_memory(device: torch.device) -> float:
     """Return how many bytes a device has free; main memory is not counted."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else float("inf")
+    if device.type != "cuda":
+        return float("inf")
+    # What torch keeps for later is free as well, and so is what only points to itself.
+    gc.collect()
+    torch.cuda.empty_cache()
+    return torch.cuda.mem_get_info(device)[0]

@@ -60,7 +60,9 @@ class Results:
 
 def experiment(context: Context, parameters: Parameters) -> Results:
     """Make one hybrid of each kind."""
-    cascade = context.cascade()
+    cascade, kinds = context.cascade(), ways_of(parameters)
+    wanted = [prompt for ways in kinds.values() for _, prompt in ways.values()]
+    cascade.read([*wanted, parameters.details, ""])
     size = cascade.stage(1).size
     for width in (parameters.length, parameters.kernel):
         check_kernel(context, width, size)
@@ -81,7 +83,6 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         "motion": [complement(moving), moving],
         "triple": distances[::-1],
     }
-    kinds = ways_of(parameters)
     picture = pictures(context, [parameters.picture], size)
     held, updates = holding(context, parameters, picture, distances[0])
     found = [made(name, filters[name], ways) for name, ways in kinds.items()]

@@ -53,6 +53,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     check_as_many(context, {"subjects": len(parameters.subjects)})
     check_as_many(context, {"scales": len(parameters.scales)})
     cascade, count = context.cascade(), parameters.samples
+    cascade.read([parameters.prompt, *parameters.subjects, ""])
     times = times_of(cascade.stage(1).schedule, parameters.stride)
     scales = (parameters.scale, *parameters.scales)
     samples = swept(context, [parameters.prompt] * count, scales, times, "samples")

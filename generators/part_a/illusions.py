@@ -53,6 +53,7 @@ def illusions(
     cascade, judge = context.cascade(), context.judge()
     told = list(prompts.values())
     count, tried = len(told[0]), manner.candidates if judge else 1
+    cascade.read([*(prompt for each in told for prompt in each), ""])
     times = times_of(cascade.stage(1).schedule, manner.stride)
     seed = context.stream(manner.stream)
     generators = [each for k in range(tried) for each in generators_of(seed, count, k)]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from generators.diffusion.pictures import to_bytes
 from generators.diffusion.sampling import generators_of
-from generators.errors import AuthorError
+from generators.errors import SkippedError
 from generators.figure import Context, Number, Output, Panels
 from generators.mini_if.concepts import CORE, TAUGHT, phrases
 from generators.mini_if.examination import left_out, missed, places, prompt_of, share
@@ -75,20 +75,21 @@ class Results:
 def experiment(context: Context, parameters: Parameters) -> Results:
     """Draw every concept several times, and combinations never trained with; ask the judge.
 
-    Raises: AuthorError where there is no judge.
+    Raises: SkippedError where there is no judge.
     """
     judge = context.judge()
     if judge is None:
-        raise AuthorError(f"{context.section}: no judge, expected one to score the samples")
-    names = list(TAUGHT) * parameters.samples
-    prompts = [f"a photo of {phrases(name)[0]}" for name in names]
-    images, updates = drawn(context, parameters, prompts, "concepts")
-    some = TAUGHT[:: parameters.every]
-    in_style = [f"{STYLES[each][1][0]} {phrases(name)[0]}" for each in MANNERS for name in some]
-    styled, _ = drawn(context, parameters, in_style, "styles")
-    shape = (len(MANNERS), len(some))
+        raise SkippedError("nothing judges pictures of this model; name a CLIP as `judge`")
     combinations = left_out()[: parameters.unseen]
     unseen_prompts = [prompt_of(*each) for each in combinations]
+    names = list(TAUGHT) * parameters.samples
+    prompts = [f"a photo of {phrases(name)[0]}" for name in names]
+    some = TAUGHT[:: parameters.every]
+    in_style = [f"{STYLES[each][1][0]} {phrases(name)[0]}" for each in MANNERS for name in some]
+    context.cascade().read([*prompts, *in_style, *unseen_prompts, ""])
+    images, updates = drawn(context, parameters, prompts, "concepts")
+    styled, _ = drawn(context, parameters, in_style, "styles")
+    shape = (len(MANNERS), len(some))
     unseen, _ = drawn(context, parameters, unseen_prompts, "unseen")
     others = replace(parameters, scale=parameters.compared)
     compared, _ = drawn(context, others, unseen_prompts, "unseen")

@@ -59,9 +59,11 @@ def experiment(context: Context, parameters: Parameters) -> Results:
             "three_prompts": len(parameters.three_prompts),
         },
     )
+    cascade = context.cascade()
+    cascade.read([*parameters.first, *parameters.second, *parameters.three_prompts, ""])
+    size = cascade.stage(1).size
 
     def made(names: tuple[str, ...], prompts: tuple[str, ...], stream: str) -> Illusions:
-        size = context.cascade().stage(1).size
         views = [view_named(name, context.seed, size) for name in names]
         return illusions(
             context,
