@@ -37,6 +37,8 @@ def prepare(threads: int) -> None:
     to get it again: a quarter of the time of a training step on a CPU.
     """
     torch.set_num_threads(threads)
+    # Where a GPU's kernels cannot be compiled, for want of a C compiler say, networks run as is.
+    os.environ.setdefault("TORCHDYNAMO_SUPPRESS_ERRORS", "1")
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         trim_threshold, top_pad, mmap_max = -1, -2, -4
@@ -49,13 +51,21 @@ def bfloat16_pays(device: torch.device) -> bool:
     """Whether networks are faster in bfloat16 than in float32, as GPUs are, and some CPUs.
 
     Measured with convolutions: AMX and AMD's AVX-512 take half the time or less; Intel's AVX-512
-    where AMX is missing or switched off takes half as long again; emulated, it is slower still.
+    where AMX is missing or switched off takes half as long again; emulated, as on GPUs before
+    Ampere, it is slower still.
     """
     if device.type == "cpu":
         if torch.cpu._is_amx_tile_supported():
             return True
         return torch.cpu._is_avx512_bf16_supported() and processor().startswith("AMD")
-    return device.type == "cuda"
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def main_memory() -> float:
+    """Return the bytes of main memory, endless where the system does not tell them."""
+    if hasattr(os, "sysconf"):
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return float("inf")
 
 
 def cores() -> int:

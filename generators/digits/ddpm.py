@@ -3,7 +3,7 @@
 Times run t = 1 … T, and arrays have T + 1 entries so that index and time agree: ᾱ_0 = 1.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated
@@ -21,6 +21,9 @@ from generators.networks import Run
 from generators.parameters import Range
 from generators.streams import stream
 
+Noising = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(x_0 (B, 1, 28, 28), t (B,) in 0 … T, ε like x_0) to x_t."""
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -33,11 +36,14 @@ class Schedule:
     def steps(self) -> int:
         return len(self.beta) - 1
 
-    def add_noise(self, x: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """Return x_t = √ᾱ_t x_0 + √(1-ᾱ_t) ε (Ho et al. 2020, eq. 4) for t (B,) in 0 … T."""
-        signal = self.alpha_bar.sqrt().to(x.device, x.dtype)[t].reshape(-1, 1, 1, 1)
-        spread = (1 - self.alpha_bar).sqrt().to(x.device, x.dtype)[t].reshape(-1, 1, 1, 1)
-        return signal * x + spread * noise
+    def noising(self, device: torch.device) -> "Noising":
+        """Return x_t = √ᾱ_t x_0 + √(1-ᾱ_t) ε (Ho et al. 2020, eq. 4) as a function there.
+
+        Both roots lie on the device from then on: each update would wait for them to come.
+        """
+        roots = (self.alpha_bar.sqrt(), (1 - self.alpha_bar).sqrt())
+        signal, spread = (each.float().to(device).reshape(-1, 1, 1, 1) for each in roots)
+        return lambda x, t, noise: signal[t] * x + spread[t] * noise
 
 
 def linear(steps: int, first: float = 1e-4, last: float = 0.02) -> Schedule:
@@ -119,6 +125,7 @@ def train(run: Run, recipe: Recipe) -> None:
     """
     digits = load(run.dataset("mnist"), "train").first(recipe.images).to(run.device)
     schedule = linear(recipe.steps)
+    noised = schedule.noising(run.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(run.seed, "weights"))
         network = ClassUNet(recipe.hidden) if recipe.classes else TimeUNet(recipe.hidden, torch.add)
@@ -128,7 +135,7 @@ def train(run: Run, recipe: Recipe) -> None:
         t = torch.randint(1, schedule.steps + 1, (len(x),), device=device, generator=generator)
         noise = torch.randn(x.shape, device=device, generator=generator)
         keep = torch.rand(len(x), device=device, generator=generator) >= recipe.p_uncond
-        x_t = schedule.add_noise(x, t, noise)
+        x_t = noised(x, t, noise)
         return mse_loss(network(x_t, t / schedule.steps, one_hot(labels, keep)), noise)
 
     plan = Plan(recipe.epochs, recipe.batch, recipe.rate, recipe.decay ** (1 / recipe.epochs))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from generators.digits.data import Digits, scaled
+from generators.dividing import divides
 from generators.machine import bfloat16_pays
 from generators.networks import Run
 from generators.streams import stream
@@ -37,7 +38,9 @@ def fit(network: nn.Module, loss: Loss, digits: Digits, plan: Plan, run: Run) ->
     network = network.to(run.device, memory_format=torch.channels_last).train()  # type: ignore
     optimizer = torch.optim.Adam(network.parameters(), plan.rate, fused=True)
     losses = run.restore(network, optimizer)
-    compiled: nn.Module = torch.compile(network) if run.device.type == "cuda" else network  # type: ignore
+    # Where processes divide a batch, every normalisation asks the others: nothing to compile.
+    pays = run.device.type == "cuda" and not divides()
+    compiled: nn.Module = torch.compile(network) if pays else network  # type: ignore
     for epoch in range(len(losses), plan.epochs):
         for group in optimizer.param_groups:
             group["lr"] = plan.rate * plan.decay**epoch

@@ -71,7 +71,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         began = time.perf_counter()
         small[count] = sample(
             context, estimate, generators, counted(steps, count), f"{count} steps of stage 1"
-        )
+        ).cpu()
         took[count] = time.perf_counter() - began
     cascade.stage(2)
     large, seconds = [], []
@@ -86,7 +86,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
                 generators,
                 steps=second,
                 scale=parameters.upsampling_scale,
-            )
+            ).cpu()
         )
         seconds.append(time.perf_counter() - began)
     return Results(
