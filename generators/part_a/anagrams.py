@@ -12,7 +12,7 @@ from generators.figure import Animation, Context, Output, Panels, Turning
 from generators.parameters import Range
 from generators.part_a.illusions import Manner, illusions, scored
 from generators.part_a.named_views import view_named
-from generators.part_a.showing import Pixels, asked, beside, enlarged_with
+from generators.part_a.showing import Pixels, asked_both, beside, enlarged_with
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,12 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     small = from_bytes(results.small)
     view = view_named(parameters.view, results.seed, small.shape[-1])
     numbers = [str(number) for number in range(1, len(small) + 1)]
-    prompts = parameters.first + parameters.second
     yield Panels(
         "anagrams",
         f"The same pictures upright and in the view “{parameters.view}”. "
-        + asked(prompts, parameters.scale, results.updates, results.seed),
+        + asked_both(
+            parameters.first, parameters.second, parameters.scale, results.updates, results.seed
+        ),
         f"{len(small)} pictures upright, and below each its other view.",
         [results.small, to_bytes(view.apply(small))],
         numbers,

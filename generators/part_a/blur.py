@@ -28,13 +28,15 @@ class Parameters:
 class Results:
     """x_t (T, h, w, 3); it under every blur (T, kernel, σ, h, w, 3); their errors (T, kernel, σ).
 
-    `unblurred` are the errors of x_t itself. Errors are mean squares over values in [-1, 1].
+    `unblurred` (T,) are the errors of x_t itself, `faded` (T,) those of √ᾱ_t x_0, which is x_t
+    without noise. Errors are mean squares over values in [-1, 1].
     """
 
     noisy: Pixels
     blurred: Pixels
     errors: NDArray[np.float64]
     unblurred: NDArray[np.float64]
+    faded: NDArray[np.float64]
     seed: int
 
 
@@ -55,11 +57,13 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     shown = to_bytes(blurred.flatten(0, 2)).reshape(*blurred.shape[:3], *x_0.shape[2:], 3)
     errors = (blurred - x_0).square().mean(dim=(-3, -2, -1))
     unblurred = (x_t - x_0).square().mean(dim=(-3, -2, -1))
+    lost = np.array([1 - stage.schedule.at(t) ** 0.5 for t in parameters.times])
     return Results(
         to_bytes(x_t),
         shown,
-        errors.double().cpu().numpy(),
-        unblurred.double().cpu().numpy(),
+        errors.cpu().double().numpy(),
+        unblurred.cpu().double().numpy(),
+        lost**2 * x_0.square().mean().item(),
         context.seed,
     )
 
@@ -72,6 +76,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         chosen.append(rf"{kernel}×{kernel} pixels with $\sigma = {sigma:g}$ at $t = {t}$")
         yield Number(f"best-{t}", f"{results.errors[index].min():.3f}")
         yield Number(f"noisy-{t}", f"{results.unblurred[index]:.3f}")
+        yield Number(f"faded-{t}", f"{results.faded[index]:.3f}")
     yield Panels(
         "best",
         f"Above $x_t$, below it the Gaussian blur of least squared error: {'; '.join(chosen)} "

@@ -12,7 +12,7 @@ from generators.figure import Context, Distance, Output, Panels
 from generators.parameters import Range
 from generators.part_a.descents import check_kernel
 from generators.part_a.illusions import Manner, illusions, scored
-from generators.part_a.showing import Pixels, asked, enlarged_with
+from generators.part_a.showing import Pixels, asked_both, enlarged_with
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,15 @@ def experiment(context: Context, parameters: Parameters) -> Results:
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     low = gaussian(parameters.kernel, parameters.sigma)
     count = len(results.small)
-    prompts = parameters.far + parameters.near
     yield Panels(
         "hybrids",
         "Above, the hybrids as they were made; below, what the low-pass filter leaves of them, as "
         f"distance would ({parameters.kernel}×{parameters.kernel} pixels, "
         rf"$\sigma = {parameters.sigma:g}$). "
-        + asked(prompts, parameters.scale, results.updates, results.seed),
-        f"{count} pictures, and below each a blurred copy of it.",
+        + asked_both(
+            parameters.near, parameters.far, parameters.scale, results.updates, results.seed
+        ),
+        "In each column a hybrid picture, and below it a blurred copy of it.",
         [results.small, to_bytes(low(from_bytes(results.small)))],
         [str(number) for number in range(1, count + 1)],
         ["near", "far"],

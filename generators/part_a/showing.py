@@ -26,6 +26,15 @@ def asked(prompts: str | Sequence[str], scale: float, updates: int, seed: int) -
     return f"Asked for: {quoted}; {made_with(scale, updates, seed)}"
 
 
+def asked_both(
+    first: Sequence[str], second: Sequence[str], scale: float, updates: int, seed: int
+) -> str:
+    """Say what each of several pictures was asked to be in either way of looking."""
+    pairs = enumerate(zip(first, second, strict=True), 1)
+    listed = "; ".join(f"{number}: “{one}”, “{other}”" for number, (one, other) in pairs)
+    return f"Asked for: {listed}; {made_with(scale, updates, seed)}"
+
+
 def made_with(scale: float, updates: int, seed: int) -> str:
     return f"{guidance(scale)}, {updates} updates, seed {seed}."
 
