@@ -39,6 +39,8 @@ def prepare(threads: int) -> None:
     torch.set_num_threads(threads)
     # Where a GPU's kernels cannot be compiled, for want of a C compiler say, networks run as is.
     os.environ.setdefault("TORCHDYNAMO_SUPPRESS_ERRORS", "1")
+    if compiler := sys.modules.get("torch._dynamo"):  # It has read its environment.
+        compiler.config.suppress_errors = True
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         trim_threshold, top_pad, mmap_max = -1, -2, -4

@@ -50,6 +50,19 @@ arguments = ["--draft", "--threads", "1", "--out", f"{root}/{device}", *sections
 with place:
     build.main([*arguments, "--force"], Path(root))
 """
+COMPILE = """
+import torch
+
+from generators.machine import prepare
+
+
+def broken(graph, inputs):
+    raise RuntimeError("no C compiler")
+
+
+prepare(1)
+print(torch.compile(torch.nn.Linear(2, 3), backend=broken)(torch.ones(1, 2)).shape)
+"""
 CHECK = """
 import torch
 from test_growth import NOISES, TOKENIZER, Examples, Painter, graft, painter
@@ -137,6 +150,11 @@ def test_a_section_makes_on_a_device_what_it_makes_on_the_processor(
         assert np.abs(here - there).max() <= 1, figure.name
     for curve in curves:
         assert curve.read_text() == (built / "second" / section / curve.name).read_text()
+
+
+def test_a_network_that_cannot_be_compiled_runs_as_it_is() -> None:
+    assert "torch.Size([1, 3])" in run(COMPILE)
+    assert "torch.Size([1, 3])" in run("import torch._dynamo\n" + COMPILE)
 
 
 def test_a_cascade_grows_on_a_device_and_what_mixes_two_is_refused() -> None:

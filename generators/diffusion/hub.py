@@ -10,19 +10,22 @@ from generators.models import UNRESOLVED, Model, commit_of
 REFUSED = (401, 403)
 
 
-def fetch(name: str, patterns: Sequence[str]) -> Path:
+def fetch(name: str, patterns: Sequence[str], *, are_large: bool = False) -> Path:
     """Return the folder of a Hub id in the local cache, with the files that match patterns in it.
 
     The commit that is in the cache stays in use; what is there already is not asked for again.
+    The way of files that are large is shown.
     Raises: AuthorError saying what the author has to do.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.utils.tqdm import enable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
 
     known = commit_of(name)
     commit = None if known == UNRESOLVED else known
-    # transformers switches them off for everybody when it is told to read weights in silence.
-    enable_progress_bars()
+    if are_large:
+        enable_progress_bars()
+    else:
+        disable_progress_bars()
     try:
         return Path(snapshot_download(name, revision=commit, allow_patterns=list(patterns)))
     except Exception as error:  # What breaks a connection has no base of its own.
@@ -31,9 +34,9 @@ def fetch(name: str, patterns: Sequence[str]) -> Path:
 
 def fetch_weights(name: str, part: str) -> Path:
     """Return the folder of a Hub id with the weights of one part: half precision where there is."""
-    folder = fetch(name, [f"{part}/*.json", f"{part}/*fp16*.safetensors"])
+    folder = fetch(name, [f"{part}/*.json", f"{part}/*fp16*.safetensors"], are_large=True)
     if not any((folder / part).glob("*.safetensors")):
-        folder = fetch(name, [f"{part}/*.json", f"{part}/*.safetensors"])
+        folder = fetch(name, [f"{part}/*.json", f"{part}/*.safetensors"], are_large=True)
     return folder
 
 
