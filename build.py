@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from generators.errors import AuthorError, SkippedError, nearest
+from generators.errors import AuthorError, MissingDataError, nearest
 from generators.explaining import expectations, explained, size, standing, why
 from generators.files import write
 from generators.processes import count
@@ -206,7 +206,7 @@ def make(project: Project, stale: list[Status], chosen: argparse.Namespace) -> d
         try:
             with progress_shown(name) as progress:
                 maker.make(each, progress, chosen.force)
-        except SkippedError as error:
+        except MissingDataError as error:
             state, reason = "skipped", str(error)
         except AuthorError as error:
             state, reason = "failed", str(error)

@@ -7,12 +7,8 @@ class AuthorError(ValueError):
     """Something in content/ or on the command line is wrong; the message is one line."""
 
 
-class SkippedError(AuthorError):
-    """What a section needs is not to be had here, and that is nobody's mistake."""
-
-
-class MissingDataError(SkippedError):
-    """The data set `data` is not on this machine and cannot be fetched."""
+class MissingDataError(AuthorError):
+    """The data set `data` is not on this machine and cannot be fetched: nobody's mistake."""
 
     def __init__(self, data: str, message: str) -> None:
         super().__init__(message)

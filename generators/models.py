@@ -78,7 +78,8 @@ def find_model(name: str, root: Path, judge: str = "") -> Model:
     shown = ", ".join(Path(item).name if Path(item).is_absolute() else item for item in items)
     judge = judge or (EMBEDDED[0] if places[0] == EMBEDDED[0] else "")
     scored_by = str(root / JUDGE) if judge == EMBEDDED[0] else judge and placed(judge, root, judge)
-    identity["judge"] = known_by(scored_by, root) if scored_by else "none"
+    examiner = known_by(scored_by or str(root / JUDGE), root)
+    identity["judge"] = examiner if scored_by else f"for the examination alone, {examiner}"
     return Model(shown, (first, second), embeddings, scored_by, identity)
 
 

@@ -132,7 +132,9 @@ def test_the_cache_is_where_the_hub_has_it(
     name: str, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetch(FIRST, ["scheduler/*.json"])
-    monkeypatch.delenv("HF_HUB_CACHE")
+    monkeypatch.setenv("HF_HOME", str(hub.cache / "nothing"))
+    for each in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        monkeypatch.delenv(each, raising=False)
     assert commit_of(FIRST) == "unresolved"
     monkeypatch.setenv("PLACE", str(hub.cache.parent))
     monkeypatch.setenv(name, f"$PLACE/{hub.cache.name}")

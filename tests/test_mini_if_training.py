@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from conftest import ROOT
 from diffusers import IFPipeline, IFSuperResolutionPipeline
 from diffusers.utils import logging
 from oracles import images, schedule
@@ -33,7 +36,7 @@ from generators.mini_if.report import Report, write_report
 from generators.mini_if.samples import Sampler
 from generators.mini_if.start import begin
 from generators.mini_if.tokens import make_tokenizer
-from generators.mini_if.train import make_accelerator
+from generators.mini_if.train import sharing
 from generators.mini_if.training import STATE, Limits, Training
 from generators.models import find_model
 
@@ -85,7 +88,8 @@ def train(
 ) -> Training:  # fmt: skip
     """Train in `folder` until so many pictures were seen, from its checkpoint if it has one."""
     folder.mkdir(parents=True, exist_ok=True)
-    training = Training(painter(stage), recipe, folder, make_accelerator(stage), apart)
+    accelerator = Accelerator(cpu=True, kwargs_handlers=sharing(stage))
+    training = Training(painter(stage), recipe, folder, accelerator, apart)
     training.run(toy or Toy(stage), HybridLoss(NOISES), Limits(pictures), sampler(stage))
     return training
 
@@ -160,6 +164,32 @@ def test_a_training_asked_to_stop_keeps_what_it_has(tmp_path: Path) -> None:
     training.run(Toy(), HybridLoss(NOISES), Limits(), sampler())
     state = torch.load(tmp_path / STATE, weights_only=True)
     assert state["pictures"] == RECIPE.batch
+
+
+FAIL = """
+import sys
+from pathlib import Path
+
+from test_mini_if_training import Training, train
+
+
+def update(*given):
+    raise RuntimeError("out of memory")
+
+
+Training.helpers, Training.update = 1, update
+train(Path(sys.argv[1]), 12)
+"""
+
+
+def test_an_error_ends_the_helpers_too(tmp_path: Path) -> None:
+    path = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests")))}
+    command = [sys.executable, "-c", FAIL, str(tmp_path)]
+    done = subprocess.run(
+        command, env=os.environ | path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 1
+    assert "out of memory" in done.stderr
 
 
 def test_a_checkpoint_of_other_networks_is_refused(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from generators.diffusion.loading import open_cascade
 from generators.diffusion.pictures import from_bytes, read_mask, read_picture, to_bytes
 from generators.diffusion.sampling import denoise, generators_of, last
 from generators.diffusion.schedule import counted, strided
-from generators.errors import AuthorError, SkippedError
+from generators.errors import AuthorError
 from generators.figure import (
     Animation,
     Comparison,
@@ -544,8 +544,14 @@ def test_words_are_read_once_for_a_section(
     assert calls == [4], "all that is asked for, and the empty text"
 
 
-def test_without_a_judge_the_examination_is_left_out(context: Context) -> None:
-    with pytest.raises(SkippedError, match="name a CLIP as `judge`"):
+def test_where_nothing_else_judges_the_examination_has_the_judge_of_mini_if(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load() -> None:
+        raise AuthorError("read")
+
+    monkeypatch.setattr("generators.part_a.model.load_judge", load)
+    with pytest.raises(AuthorError, match="read"):
         model.experiment(context, model.Parameters())
 
 

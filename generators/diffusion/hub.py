@@ -6,6 +6,7 @@ from pathlib import Path
 
 from generators.errors import AuthorError
 from generators.models import UNRESOLVED, Model, commit_of
+from generators.processes import rank
 
 REFUSED = (401, 403)
 
@@ -17,18 +18,19 @@ def fetch(name: str, patterns: Sequence[str], *, are_large: bool = False) -> Pat
     The way of files that are large is shown.
     Raises: AuthorError saying what the author has to do.
     """
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
     from huggingface_hub.utils.tqdm import disable_progress_bars, enable_progress_bars
 
     known = commit_of(name)
     commit = None if known == UNRESOLVED else known
-    if are_large:
-        enable_progress_bars()
-    else:
-        disable_progress_bars()
+    if constants.HF_HUB_DISABLE_PROGRESS_BARS is None:
+        if are_large and rank() == 0:
+            enable_progress_bars()
+        else:
+            disable_progress_bars()
     try:
         return Path(snapshot_download(name, revision=commit, allow_patterns=list(patterns)))
-    except Exception as error:  # What breaks a connection has no base of its own.
+    except failures() as error:
         raise AuthorError(f"model {name}: {reason(error, name)}") from None
 
 
@@ -87,6 +89,15 @@ def reason(error: Exception, name: str) -> str:
 
 def one_line(text: str) -> str:
     return text.strip().partition("\n")[0]
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """Return what is raised when something does not come, be it by the libraries beneath."""
+    from huggingface_hub import errors
+
+    of_connections: type[Exception] = errors.HfHubHTTPError.__bases__[0]
+    of_storage: type[Exception] = getattr(errors, "XetDownloadError", OSError)
+    return (OSError, ValueError, of_connections, of_storage)
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -10,10 +10,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from generators import processes
 from generators.errors import AuthorError
 from generators.machine import bfloat16_pays, main_memory
 from generators.models import MANIFEST, digest_of_file
-from generators.processes import rank
 
 GIB = 1 << 30
 HEADROOM = 2 * GIB
@@ -39,21 +39,23 @@ def precision(device: torch.device) -> torch.dtype:
 def affordable(folder: Path, dtype: torch.dtype, device: torch.device) -> torch.dtype:
     """Return in what to read the weights in a folder: narrower where main memory is too short.
 
-    A graphics card is asked when they are there (see `settle`).
+    For a graphics card they only pass through it. Embeddings made in fewer bits are kept so.
     Raises: AuthorError where not even half of it is enough; the kernel would only kill the build.
     """
     files = sorted(folder.glob("*.safetensors"))
     half = [file for file in files if ".fp16" in file.name]
     count = sum(file.stat().st_size for file in half or files) // (2 if half else 4)
-    room = main_memory()
-    if device.type == "cuda" or count * dtype.itemsize < MOST_OF_MEMORY * room:
+    room = main_memory() / processes.here()
+    if count * dtype.itemsize < MOST_OF_MEMORY * room:
         return dtype
     there = f"{folder}: {count / 1e9:.1f} billion weights, {room / GIB:.0f} GiB of memory"
     if count * torch.bfloat16.itemsize > MOST_OF_MEMORY * room:
         instead = ", or embeddings made elsewhere: --model MODEL,prompts.pt"
         hint = instead if folder.name == "text_encoder" else ""
         raise AuthorError(f"{there}, which is too little; take a smaller model{hint}")
-    if rank() == 0:
+    if device.type == "cuda":
+        return dtype
+    if processes.rank() == 0:
         print(f"build.py: {there}: read in bfloat16")
     return torch.bfloat16
 
@@ -146,7 +148,7 @@ def settle(network: nn.Module, device: torch.device) -> nn.Module:
     if size + HEADROOM > (free := free_memory(device)):
         from accelerate import cpu_offload
 
-        if rank() == 0:
+        if processes.rank() == 0:
             found = f"{size / GIB:.1f} GiB of weights, {free / GIB:.1f} GiB free on {device}"
             print(f"build.py: {found}: its layers come there in turn, which is slow")
         return cast(nn.Module, cpu_offload(network, device))

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, KwargsHandler
 from transformers import PreTrainedTokenizerFast
 
 from generators.diffusion.schedule import schedule_of
@@ -153,11 +153,18 @@ def make_accelerator(stage: int) -> Accelerator:
     """Return the accelerator of a GPU if there is one, in bfloat16 where that is fast."""
     device = choose_device("cuda" if torch.cuda.is_available() else "cpu")
     precision = "bf16" if bfloat16_pays(device) else "no"
-    # Stage 2 attends to no words: what would tell them to it has no gradient to share.
-    sharing = DistributedDataParallelKwargs(find_unused_parameters=stage == 2)
+    handlers = sharing(stage)
     return Accelerator(
-        cpu=device.type == "cpu", mixed_precision=precision, kwargs_handlers=[sharing]
+        cpu=device.type == "cpu", mixed_precision=precision, kwargs_handlers=handlers
     )
+
+
+def sharing(stage: int) -> list[KwargsHandler]:
+    """Return how processes share gradients.
+
+    Stage 2 attends to no words: what would tell them to it has no gradient to share.
+    """
+    return [DistributedDataParallelKwargs(find_unused_parameters=stage == 2)]
 
 
 def phases(recipe: Recipe, stage: int, folder: Path, limits: Limits) -> list[tuple[int, Limits]]:

@@ -4,7 +4,8 @@ import io
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -118,8 +119,10 @@ class Training:
         network: nn.Module = self.accelerator.prepare(self.painter)
         loss = loss.to(self.accelerator.device)
         alarms = [Alarm(each) for each in (limits.minutes, limits.save, limits.sample, limits.log)]
-        batches = self.batches(examples)
-        with LocalSGD(self.accelerator, network, self.apart, enabled=self.apart > 1) as together:
+        with (
+            closing(self.batches(examples)) as batches,
+            LocalSGD(self.accelerator, network, self.apart, enabled=self.apart > 1) as together,
+        ):
             while self.pictures < limits.pictures:
                 began = time.monotonic()
                 self.update(network, loss, next(batches), limits)
@@ -149,17 +152,24 @@ class Training:
             heard = broadcast(heard.int()).bool()
         return [bool(each) for each in heard.tolist()]
 
-    def batches(self, examples: Dataset[Example]) -> Iterator[Example]:
-        """Yield this process's share of every batch from the first picture not yet seen on."""
+    @property
+    def helpers(self) -> int:
+        """How many processes make examples beside this one, which on a CPU has the cores itself."""
+        return max(1, own_cores() - 1) if self.accelerator.device.type == "cuda" else 0
+
+    def batches(self, examples: Dataset[Example]) -> Generator[Example]:
+        """Yield this process's share of every batch from the first picture not yet seen on.
+
+        To be closed: helpers that nobody has sent home outlive an error, and are waited for.
+        """
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         share = self.recipe.batch // world
         if share * world != self.recipe.batch:
             raise AuthorError(f"a batch of {self.recipe.batch} is not for {world} processes")
-        is_gpu = self.accelerator.device.type == "cuda"
         sampler = Batches(self.pictures + rank * share, share, self.recipe.batch)
         loader = DataLoader(
-            examples, batch_sampler=sampler, num_workers=max(1, own_cores() - 1) if is_gpu else 0,
-            pin_memory=is_gpu, worker_init_fn=leave_stopping,
+            examples, batch_sampler=sampler, num_workers=self.helpers,
+            pin_memory=self.accelerator.device.type == "cuda", worker_init_fn=leave_stopping,
         )  # fmt: skip
         for example in loader:
             moved = [each.to(self.accelerator.device, non_blocking=True) for each in example]

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from generators.diffusion.pictures import to_bytes
 from generators.diffusion.sampling import generators_of
-from generators.errors import SkippedError
 from generators.figure import Context, Number, Output, Panels
 from generators.mini_if.concepts import CORE, TAUGHT, phrases
 from generators.mini_if.examination import left_out, missed, places, prompt_of, share
+from generators.mini_if.judge import load_judge
 from generators.mini_if.report import read_report
 from generators.mini_if.styles import STYLES
 from generators.parameters import Range
@@ -75,11 +75,10 @@ class Results:
 def experiment(context: Context, parameters: Parameters) -> Results:
     """Draw every concept several times, and combinations never trained with; ask the judge.
 
-    Raises: SkippedError where there is no judge.
+    The words are those of mini-if, and where nothing else judges, its judge does.
+    Raises: AuthorError where that is damaged or missing.
     """
-    judge = context.judge()
-    if judge is None:
-        raise SkippedError("nothing judges pictures of this model; name a CLIP as `judge`")
+    judge = context.judge() or load_judge().to(context.device)
     combinations = left_out()[: parameters.unseen]
     unseen_prompts = [prompt_of(*each) for each in combinations]
     names = list(TAUGHT) * parameters.samples
