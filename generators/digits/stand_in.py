@@ -75,7 +75,7 @@ def idx(tensor: Tensor) -> bytes:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Sample the digits that stand in for MNIST.")
-    parser.add_argument("--count", type=int, default=5000)
+    parser.add_argument("--count", type=int, default=10000)
     count = parser.parse_args().count
     prepare(1)
     project = open_project(ROOT, None, draft=False)
