@@ -3,7 +3,7 @@
 import importlib
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -32,7 +32,7 @@ from generators.models import Model
 from generators.project import Project, Status, on_stand_in
 from generators.provenance import commit, provenance, versions
 from generators.results import RESULTS, pack, unpack
-from generators.shipped import epochs_read
+from generators.shipped import epochs_read, whole_numbers
 from generators.stand_in import ARCHIVE, CAPTION, NAME, Given
 from generators.store import (
     NetworkRecord,
@@ -173,10 +173,11 @@ class Maker:
         owned = {
             each.name for each in section.networks if owner(self.project, each) == section.name
         }
-        asked = epochs_read(section)
-        refuse_later(section, asked)
+        refuse_later(section)
         records = {
-            each.name: self.training.train(each, force and each.name in owned, asked, self.progress)
+            each.name: self.training.train(
+                each, force and each.name in owned, epochs_read(section, each), self.progress
+            )
             for each in section.networks
         }
         networks = {
@@ -263,12 +264,18 @@ class Maker:
         return load_judge(place).to(self.device) if place.is_file() else None
 
 
-def refuse_later(section: Section, asked: Sequence[int]) -> None:
+def refuse_later(section: Section) -> None:
     """Raise an AuthorError, before anything is trained, for an epoch after the last of all."""
-    recipes = [each.recipe.get("epochs") for each in section.networks]
-    last = max((epochs for epochs in recipes if isinstance(epochs, int)), default=0)
-    if last and asked and max(asked) > last:
-        raise AuthorError(f"epochs = {list(asked)}, but its networks are trained for {last}")
+    recipes = {each.name: each.recipe.get("epochs") for each in section.networks}
+    trained = {name: epochs for name, epochs in recipes.items() if isinstance(epochs, int)}
+    limits = {"epochs": ("its networks are", max(trained.values(), default=0))}
+    for name, value in section.parameters.items():
+        if isinstance(value, str) and value in trained:
+            limits[f"{name}_epochs"] = (f"{value} is", trained[value])
+    for name, (whose, last) in limits.items():
+        asked = whole_numbers(section.parameters.get(name))
+        if last and asked and max(asked) > last:
+            raise AuthorError(f"{name} = {asked}, but {whose} trained for {last}")
 
 
 def owner(project: Project, network: Network) -> str:

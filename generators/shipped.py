@@ -28,13 +28,20 @@ LARGEST = 16_000_000
 """Bytes of tensors that one file holds at most, if no epoch alone has more."""
 
 
-def epochs_read(section: Section) -> tuple[int, ...]:
-    """Return after which epochs a section looks at its networks, as far as it lets itself be asked.
+def epochs_read(section: Section, network: Network) -> tuple[int, ...]:
+    """Return after which epochs a section looks at a network, as far as it lets itself be asked.
 
-    By convention a parameter `epochs` says so; without one it is the last epoch alone.
+    By convention a parameter `epochs` says so of all its networks, and `flow_epochs` of the one
+    that a parameter `flow` names; without them it is the last epoch alone.
     """
-    asked = section.parameters.get("epochs", ())
-    return tuple(epoch for epoch in asked if type(epoch) is int) if isinstance(asked, tuple) else ()
+    given = section.parameters
+    names = [f"{name}_epochs" for name, value in given.items() if value == network.name]
+    return tuple(epoch for name in ("epochs", *names) for epoch in whole_numbers(given.get(name)))
+
+
+def whole_numbers(value: object) -> list[int]:
+    """Return the integers of a parameter that is a list, else none."""
+    return [each for each in value if type(each) is int] if isinstance(value, tuple) else []
 
 
 def lacks(record: NetworkRecord, epochs: Iterable[int]) -> bool:

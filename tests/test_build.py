@@ -86,6 +86,10 @@ def test_networks_and_epochs_that_are_not_there_are_named(
     built.edit("generators/tiny/trained.py", "    pass", "    epochs: tuple[int, ...] = (1, 9)")
     assert run(built, "trained", "--force") == 1
     assert "epochs = [1, 9], but its networks are trained for 3" in capsys.readouterr().out
+    one = '    one: str = "small"\n    one_epochs: tuple[int, ...] = (1, 9)'
+    built.edit("generators/tiny/trained.py", "    epochs: tuple[int, ...] = (1, 9)", one)
+    assert run(built, "trained", "--force") == 1
+    assert "one_epochs = [1, 9], but small is trained for 3" in capsys.readouterr().out
     built.edit("generators/tiny/trained.py", "(1, 9)", "(1,)")
     built.edit("generators/tiny/trained.py", 'networks["small"]', 'networks["smal"]')
     assert run(built, "trained") == 1

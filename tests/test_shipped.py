@@ -90,6 +90,15 @@ def test_weights_of_another_recipe_are_not_served(clone: Small) -> None:
     assert run(clone, "trained") == 1, "it went on to train"
 
 
+@pytest.mark.parametrize(("named", "is_served"), [("small", False), ("another", True)])
+def test_epochs_are_asked_of_the_network_that_they_are_named_for(
+    clone: Small, named: str, is_served: bool
+) -> None:
+    parameters = f"    one: str = '{named}'\n    one_epochs: tuple[int, ...] = (1,)"
+    clone.edit("generators/tiny/trained.py", "    pass", parameters)
+    assert run(clone, "trained") == (0 if is_served else 1), "shipped after epoch 3 alone"
+
+
 def test_a_damaged_file_stops_the_section_by_name(
     clone: Small, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,7 +26,7 @@ def ship(project: Project, network: Network) -> str:
     if "rounded" in record:
         return f"{network.name}: came with the checkout; nothing written"
     sections = [each for each in project.site.sections if network in each.networks]
-    epochs = {epoch for each in sections for epoch in epochs_read(each)}
+    epochs = {epoch for each in sections for epoch in epochs_read(each, network)}
     whole = range(1, record["epochs"] + 1)
     path = shipped_file(project.root, network)
     size = shipped.ship(path, folder, record, (epochs & set(whole)) | {record["epochs"]})
