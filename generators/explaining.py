@@ -1,12 +1,15 @@
 """Words for the terminal: why a section is made, what that takes, how one stands."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
+from generators.content import Network
 from generators.keys import network_key
 from generators.project import Project, Status
 from generators.reporting import Outcome
-from generators.shipped import is_shipped, shipped_file
-from generators.store import Record
+from generators.shipped import epochs_read, is_shipped, lacks, shipped_file
+from generators.store import NetworkRecord, Record, read_sealed
 
 
 def why(stale: Status, force: bool = False) -> str:
@@ -37,14 +40,23 @@ def expectations(project: Project, stale: list[Status], force: bool) -> list[str
         if force or each.needs_experiment:
             for network in each.section.networks:
                 key = network_key(project.code, network).digest
-                whole = (project.cache / "networks" / key / "record.json").is_file()
-                shipped = is_shipped(shipped_file(project.root, network), key)
-                if not whole and not shipped and key not in trained:
+                again = force and project.owner(network) == each.section.name
+                epochs = epochs_read(each.section, network)
+                at_hand = not again and is_at_hand(project, network, key, epochs)
+                if not at_hand and key not in trained:
                     trained.add(key)
                     steps.append(f"train {network.name}{last_time(each.record, network.name)}")
             steps.append(f"experiment{last_time(each.record)}")
         lines.append(f"{each.section.name}: {', '.join([*steps, 'figures'])}; {why(each, force)}")
     return lines or ["no section; pages only if words or templates changed"]
+
+
+def is_at_hand(project: Project, network: Network, key: str, epochs: Iterable[int]) -> bool:
+    """Whether the weights of `key` after each of `epochs` are kept here or shipped."""
+    kept = read_sealed(project.cache / "networks" / key, verify=False).record
+    if kept and not lacks(cast(NetworkRecord, kept), epochs):
+        return True
+    return is_shipped(shipped_file(project.root, network), key, epochs)
 
 
 def last_time(record: Record | None, network: str = "") -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from generators import machine
-from generators.content import Network, Section
+from generators.content import Section
 from generators.crew import EXPERIMENT, called, join, sent
 from generators.drawing import draw, outputs_of
 from generators.errors import AuthorError, MissingDataError
@@ -170,9 +170,7 @@ class Maker:
         refuse_edited(self.project, section.name, key, lambda code: experiment_key(code, section))
         begun_at = commit(self.project.root)
         given = Given(partial(self.training.dataset, instead=section.data), self.training.stand_in)
-        owned = {
-            each.name for each in section.networks if owner(self.project, each) == section.name
-        }
+        owned = {each.name for each in section.networks if self.project.owner(each) == section.name}
         refuse_later(section)
         records = {
             each.name: self.training.train(
@@ -276,9 +274,3 @@ def refuse_later(section: Section) -> None:
         asked = whole_numbers(section.parameters.get(name))
         if last and asked and max(asked) > last:
             raise AuthorError(f"{name} = {asked}, but {whose} trained for {last}")
-
-
-def owner(project: Project, network: Network) -> str:
-    """Return the first section that names a network: the one that shows its training."""
-    sections: list[Section] = project.site.sections
-    return next(each.name for each in sections if network in each.networks)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from generators.code import Code
-from generators.content import Section, Site, read
+from generators.content import Network, Section, Site, read
 from generators.files import digest
 from generators.keys import Key, differences, experiment_key, figures_key
 from generators.stand_in import NAME
@@ -40,6 +40,10 @@ class Project(NamedTuple):
     @property
     def content(self) -> Path:
         return self.root / "content"
+
+    def owner(self, network: Network) -> str:
+        """Return the first section that names a network: the one that shows its training."""
+        return next(each.name for each in self.site.sections if network in each.networks)
 
 
 class Status(NamedTuple):

@@ -80,6 +80,8 @@ def test_what_would_run_does_not_speak_of_training(
 ) -> None:
     assert run(clone, "trained", "--dry-run") == 0
     assert "train small" not in capsys.readouterr().out
+    assert run(clone, "trained", "--dry-run", "--force") == 0
+    assert "train small" in capsys.readouterr().out
     clone.edit("content/site.toml", "epochs = 3", "epochs = 2")
     assert run(clone, "trained", "--dry-run") == 0
     assert "train small" in capsys.readouterr().out
@@ -92,10 +94,12 @@ def test_weights_of_another_recipe_are_not_served(clone: Small) -> None:
 
 @pytest.mark.parametrize(("named", "is_served"), [("small", False), ("another", True)])
 def test_epochs_are_asked_of_the_network_that_they_are_named_for(
-    clone: Small, named: str, is_served: bool
+    clone: Small, named: str, is_served: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parameters = f"    one: str = '{named}'\n    one_epochs: tuple[int, ...] = (1,)"
     clone.edit("generators/tiny/trained.py", "    pass", parameters)
+    assert run(clone, "trained", "--dry-run") == 0
+    assert ("train small" in capsys.readouterr().out) != is_served
     assert run(clone, "trained") == (0 if is_served else 1), "shipped after epoch 3 alone"
 
 
