@@ -19,7 +19,7 @@ SWITCHES = (
     "--disable-component-update",
     "--disable-sync",
 )
-WIDE, NARROW = (1280, 900), (360, 640)
+WIDE, NARROW = (1280, 900), (320, 640)
 Opener = Callable[..., Page]
 
 
