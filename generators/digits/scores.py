@@ -11,16 +11,19 @@ from generators.figure import Number, Panels, Plot, Series
 Scores = NDArray[np.float32]
 
 
-def score_numbers(names: Sequence[str], scores: Scores, floor: Scores) -> Iterator[Number]:
+def score_numbers(
+    names: Sequence[str], scores: Scores, floor: Scores, decimals: int = 2
+) -> Iterator[Number]:
     """Yield scores (N, 5) as numbers whose names begin with `names`.
 
-    `name`-times is the Fréchet distance as a multiple of the one that real digits get, `floor`.
+    Fréchet distances have as many `decimals`. `name`-times is the distance as a multiple of the
+    one that real digits get, `floor`.
     """
     real = Score(*floor.tolist())
     for name, score in zip(names, scores, strict=True):
         each = Score(*score.tolist())
         yield Number(f"{name}-accuracy", f"{100 * each.accuracy:.1f} %")
-        yield Number(f"{name}-distance", f"{each.frechet:.2f}")
+        yield Number(f"{name}-distance", f"{each.frechet:.{decimals}f}")
         yield Number(f"{name}-times", f"{each.frechet / real.frechet:.1f}")
         yield Number(f"{name}-kernel", f"{each.kernel:.3f}")
         yield Number(f"{name}-precision", f"{each.precision:.2f}")

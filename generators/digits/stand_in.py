@@ -29,7 +29,7 @@ from generators.streams import stream
 
 ROOT = Path(__file__).parents[2]
 NETWORK = "flow-class"
-EVALUATIONS, SCALE, SEED = 10, 2.0, 180
+EVALUATIONS, SCALE, SEED = 10, 1.5, 180
 
 
 def sampled(weights: Path, count: int, parts: Path) -> tuple[Tensor, Tensor]:

@@ -38,7 +38,7 @@ class Parameters:
     scales: Annotated[tuple[float, ...], Range(0, 100)] = (1.0, 1.5, 2.0, 3.0, 5.0)
     scale: Annotated[float, Range(0, 100)] = 2.0
     guided_evaluations: Annotated[int, Range(2, 10000)] = 10
-    epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 2)
+    flow_epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def cells_by_epochs(context: Context, parameters: Parameters) -> list[Cell]:
     """Return the flow network after each of some epochs, guided."""
     return [
         cell
-        for epoch in parameters.epochs
+        for epoch in parameters.flow_epochs
         for cell in cells_with_guidance(context, parameters, epoch, (parameters.scale,))
     ]
 
@@ -150,7 +150,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         [f"scale-{each:g}" for each in parameters.scales], results.sweep, floor
     )
     yield from score_numbers(
-        [f"epoch-{each}" for each in parameters.epochs], results.earlier, floor
+        [f"epoch-{each}" for each in parameters.flow_epochs], results.earlier, floor
     )
     yield steps_plot(names, parameters.evaluations, results.steps, floor)
     fewest, most = parameters.evaluations[0], parameters.evaluations[-1]

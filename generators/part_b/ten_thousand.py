@@ -1,0 +1,110 @@
+"""B3.4: as many samples as there are test digits, gently guided, judged beside them and shown."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from generators.digits.comparison import Cell, comparison_with, drawn
+from generators.digits.conditioned import CLASSES
+from generators.digits.data import load
+from generators.digits.flow import midpoint
+from generators.digits.many import Integrated
+from generators.digits.scores import score_numbers
+from generators.errors import AuthorError
+from generators.figure import Context, Number, Output, Panels
+from generators.parameters import Range
+
+ROWS = 3
+"""How many rows of the figure are samples, and how many test digits."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """`evaluations` are those of a branch of the guidance; `shown` is the scale of the figure."""
+
+    flow: str = "flow-class"
+    features: str = "judge-features"
+    answers: str = "judge-answers"
+    count: Annotated[int, Range(60, 10000)] = 10000
+    references: Annotated[int, Range(100, 60000)] = 60000
+    evaluations: Annotated[int, Range(2, 10000)] = 10
+    scales: Annotated[tuple[float, ...], Range(0, 100)] = (1.25, 1.5, 1.75)
+    shown: Annotated[float, Range(0, 100)] = 1.5
+
+
+@dataclass(frozen=True)
+class Results:
+    """Scores along the last axis, in the order of `jury.Score`.
+
+    `floor` (5,) is what real test digits get, `scores` (scale, 5). `rows` (6, 10, 28, 28) holds a
+    digit of each class in each, and `real` (6,) says which rows are test digits.
+    """
+
+    floor: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    rows: NDArray[np.uint8]
+    real: tuple[bool, ...]
+
+
+def experiment(context: Context, parameters: Parameters) -> Results:
+    """Sample with the labels of the test digits, judge both, and shuffle a few of each."""
+    if parameters.shown not in parameters.scales:
+        raise AuthorError(f"shown = {parameters.shown:g}, expected one of scales")
+    folder = context.dataset("mnist")
+    data = load(folder, "train").first(parameters.references).images
+    test = drawn(load(folder, "t10k"), parameters.count, context.stream("test"))
+    judges = (parameters.features, parameters.answers)
+    comparison = comparison_with(context, judges, data, test)
+    network = context.networks[parameters.flow]
+    cells = [
+        Cell(
+            network.weights(network.epochs), Integrated(midpoint, 2), parameters.evaluations, scale
+        )
+        for scale in parameters.scales
+    ]
+    table = comparison.table(cells, lambda done: context.progress("scales", done, len(cells)))
+    sampled = table.images[parameters.scales.index(parameters.shown)]
+    rows = torch.cat([first_rows(each, test.labels) for each in (sampled, test.images)])
+    generator = torch.Generator().manual_seed(context.stream("order"))
+    order = torch.randperm(2 * ROWS, generator=generator)
+    return Results(
+        comparison.score(test.images),
+        table.scores,
+        rows[order].numpy(),
+        tuple((order >= ROWS).tolist()),
+    )
+
+
+def first_rows(images: Tensor, labels: Tensor) -> Tensor:
+    """Return the first images (N, 28, 28) of each label, as rows (ROWS, 10, 28, 28) of 0 … 9.
+
+    Raises: AuthorError where there are too few of a label.
+    """
+    places = [torch.nonzero(labels == each).flatten()[:ROWS] for each in range(CLASSES)]
+    if min(map(len, places)) < ROWS:
+        raise AuthorError(f"{len(labels)} digits, too few to show {ROWS} of each")
+    return images[torch.stack(places, dim=1)]
+
+
+def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
+    yield Number("count", f"{parameters.count:,}")
+    yield Number("evaluations", f"{2 * parameters.evaluations}")
+    yield Number("shown", f"{parameters.shown:g}")
+    names = ["floor", *(f"scale-{each:g}" for each in parameters.scales)]
+    scores = np.concatenate([results.floor[None], results.scores])
+    yield from score_numbers(names, scores, results.floor, decimals=3)
+    real = [str(row) for row, is_real in enumerate(results.real, 1) if is_real]
+    yield Number("real", f"{', '.join(real[:-1])} and {real[-1]}")
+    yield Panels(
+        "rows",
+        "Three of these rows are test digits, three are samples at "
+        rf"$\gamma = {parameters.shown:g}$: the first of each digit, none chosen.",
+        "Six rows of handwritten digits, 0 to 9 in each.",
+        results.rows,
+        labels=[str(row) for row in range(1, 2 * ROWS + 1)],
+    )

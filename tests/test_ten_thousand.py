@@ -1,0 +1,58 @@
+"""B3.4: samples judged and shown among test digits."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_comparison import judge_in, network_of
+from test_digits import folder
+from test_without_scheduler import context
+
+from generators.digits import flow
+from generators.digits.data import load
+from generators.errors import AuthorError
+from generators.figure import Number, Panels
+from generators.part_b import ten_thousand as section
+from generators.results import pack, unpack
+
+__all__ = ["folder"]
+
+
+def test_the_rows_that_are_called_real_are_test_digits(folder: Path, tmp_path: Path) -> None:
+    judge = judge_in(tmp_path / "judge", folder)
+    networks = {
+        "flow-class": network_of(flow, tmp_path / "flow", folder),
+        "judge-features": judge,
+        "judge-answers": judge,
+    }
+    parameters = section.Parameters(count=60, references=60, evaluations=2, scales=(1.0, 1.5))
+    results = section.experiment(context(networks, folder), parameters)
+    assert results.scores.shape == (2, 5)
+    assert sum(results.real) == section.ROWS
+    test = load(folder, "t10k")
+    for row, is_real in zip(results.rows, results.real, strict=True):
+        for digit, image in enumerate(row):
+            of_class = test.images[test.labels == digit].numpy()
+            assert (of_class == image).all(axis=(1, 2)).any() == is_real
+    path = tmp_path / "results.safetensors"
+    path.write_bytes(pack(results))
+    outputs = list(section.figures(unpack(path, section.Results), parameters))
+    numbers = {each.name: each.text for each in outputs if isinstance(each, Number)}
+    assert numbers["scale-1.5-distance"] == f"{results.scores[1, 1]:.3f}"
+    assert [int(each) for each in numbers["real"].replace(" and", ",").split(",")] == [
+        row for row, is_real in enumerate(results.real, 1) if is_real
+    ]
+    (panels,) = (each for each in outputs if isinstance(each, Panels))
+    assert np.array_equal(np.stack([np.stack(row) for row in panels.rows]), results.rows)
+    with pytest.raises(AuthorError, match=r"shown = 3, expected one of scales"):
+        section.experiment(context(networks, folder), section.Parameters(shown=3.0))
+
+
+def test_rows_hold_the_first_of_each_digit() -> None:
+    labels = torch.arange(10).repeat(section.ROWS + 1)
+    images = torch.arange(len(labels))[:, None, None].expand(-1, 28, 28)
+    rows = section.first_rows(images, labels)
+    assert torch.equal(rows[:, :, 0, 0], torch.arange(10 * section.ROWS).reshape(section.ROWS, 10))
+    with pytest.raises(AuthorError, match="20 digits, too few to show 3 of each"):
+        section.first_rows(images[:20], labels[:20])
