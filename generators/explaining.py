@@ -53,8 +53,8 @@ def expectations(project: Project, stale: list[Status], force: bool) -> list[str
 
 def is_at_hand(project: Project, network: Network, key: str, epochs: Iterable[int]) -> bool:
     """Whether the weights of `key` after each of `epochs` are kept here or shipped."""
-    kept = read_sealed(project.cache / "networks" / key, verify=False).record
-    if kept and not lacks(cast(NetworkRecord, kept), epochs):
+    kept = read_sealed(project.cache / "networks" / key)
+    if kept.is_whole and not lacks(cast(NetworkRecord, kept.record), epochs):
         return True
     return is_shipped(shipped_file(project.root, network), key, epochs)
 

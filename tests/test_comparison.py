@@ -139,7 +139,7 @@ def test_the_section_fills_its_tables(folder: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     chosen = quality.Parameters(
         steps=12, count=20, references=40, evaluations=(2, 4), scales=(1.0, 2.0),
-        guided_evaluations=4, epochs=(1,),
+        guided_evaluations=4, flow_epochs=(1,),
     )  # fmt: skip
     results = quality.experiment(context, chosen)
     assert results.steps.shape == (5, 2, 5)

@@ -101,6 +101,11 @@ def test_epochs_are_asked_of_the_network_that_they_are_named_for(
     assert run(clone, "trained", "--dry-run") == 0
     assert ("train small" in capsys.readouterr().out) != is_served
     assert run(clone, "trained") == (0 if is_served else 1), "shipped after epoch 3 alone"
+    assert ("RuntimeError: trains" in capsys.readouterr().out) != is_served
+    clone.edit("generators/tiny/trained.py", named, "small")
+    clone.edit("generators/tiny/trained.py", '["weight"])', '["weight"] * 2)')
+    assert run(clone, "trained", "--dry-run") == 0
+    assert "train small" in capsys.readouterr().out, "what is kept lacks epoch 1 as well"
 
 
 def test_a_damaged_file_stops_the_section_by_name(

@@ -25,7 +25,10 @@ ROWS = 3
 
 @dataclass(frozen=True)
 class Parameters:
-    """`evaluations` are those of a branch of the guidance; `shown` is the scale of the figure."""
+    """`count` is at most that of the test digits, `shown` the scale of the figure.
+
+    `evaluations` are those of one branch of the guidance.
+    """
 
     flow: str = "flow-class"
     features: str = "judge-features"
@@ -60,6 +63,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     test = drawn(load(folder, "t10k"), parameters.count, context.stream("test"))
     judges = (parameters.features, parameters.answers)
     comparison = comparison_with(context, judges, data, test)
+    real = first_rows(test.images, test.labels)
     network = context.networks[parameters.flow]
     cells = [
         Cell(
@@ -69,7 +73,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     ]
     table = comparison.table(cells, lambda done: context.progress("scales", done, len(cells)))
     sampled = table.images[parameters.scales.index(parameters.shown)]
-    rows = torch.cat([first_rows(each, test.labels) for each in (sampled, test.images)])
+    rows = torch.cat([first_rows(sampled, test.labels), real])
     generator = torch.Generator().manual_seed(context.stream("order"))
     order = torch.randperm(2 * ROWS, generator=generator)
     return Results(
@@ -92,7 +96,6 @@ def first_rows(images: Tensor, labels: Tensor) -> Tensor:
 
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
-    yield Number("count", f"{parameters.count:,}")
     yield Number("evaluations", f"{2 * parameters.evaluations}")
     yield Number("shown", f"{parameters.shown:g}")
     names = ["floor", *(f"scale-{each:g}" for each in parameters.scales)]
