@@ -16,7 +16,10 @@ SITE_KEYS = {
     "title", "author", "description", "address", "seed", "data", "parts", "models", "networks",
 }  # fmt: skip
 PART_KEYS = {"title", "text", "model", "judge"}
-KEYS = {"title", "part", "number", "generator", "data", "networks", "seed", "parameters", "draft"}
+KEYS = {
+    "title", "part", "number", "picture", "generator", "data", "networks", "seed", "parameters",
+    "draft",
+}  # fmt: skip
 NAME = re.compile(r"[a-z][0-9]*-([a-z0-9-]+)\.md")
 
 
@@ -50,7 +53,8 @@ class Part(NamedTuple):
 class Section(NamedTuple):
     """One experiment: its words, and what `experiment` and `figures` of `generator` get.
 
-    `data` names the data set that it gets in place of the one it asks for, or is empty.
+    `data` names the data set that it gets in place of the one it asks for, `picture` the figure
+    that stands for it on the first page; both may be empty.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Section(NamedTuple):
     text: str
     model: Model | None
     data: str = ""
+    picture: str = ""
 
     @property
     def label(self) -> str:
@@ -236,6 +241,7 @@ def section(
         body,
         parts[part].model,
         dataset_in(table, where),
+        typed(table, "picture", str, path, ""),
     )
 
 

@@ -435,6 +435,18 @@ def test_a_wrong_declaration_is_one_line(
     assert error.count("\n") == 1
 
 
+def test_a_section_names_the_picture_that_stands_for_it(built: Small) -> None:
+    index = built.root / "site" / "index.html"
+    before = index.read_text(encoding="utf-8")
+    assert 'src="mixed/sheet.png"' in before
+    assert "mixed/curve.svg" not in before
+    built.edit("content/b1-mixed.md", "title =", 'picture = "curve"\ntitle =')
+    assert run(built) == 0
+    after = index.read_text(encoding="utf-8")
+    assert 'src="mixed/curve.svg"' in after
+    assert "mixed/sheet.png" not in after
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -446,6 +458,7 @@ def test_a_wrong_declaration_is_one_line(
             "figure:curves",
             "figure 'curves' is shown but not made, did you mean 'curve'?",
         ),
+        ("title =", 'picture = "curv"\ntitle =', "'curv', no such figure, did you mean 'curve'?"),
         ("Words before", "TODO before", "'TODO' in line 1 of the text"),
         ("Words before", "[Words](nowhere.html) before", "b1-mixed.md: link to nowhere.html"),
         ("Words before", "[Words](#nowhere) before", "no such anchor"),

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from generators.content import Section
 from generators.errors import nearest
+from generators.pages.pictures import FOR_A_CARD
 from generators.store import Record
 
 PAGE_BYTES, FIGURE_BYTES = 2_000_000, 2_000_000
@@ -32,6 +33,10 @@ def section_findings(section: Section, record: Record | None, folder: Path) -> I
                 unshown = [each for each in unshown if f"{each!r}?" not in hint]
                 yield f"{where}: figure {name!r} is shown but not made{hint}"
         yield from (f"{where}: figure {name!r} is made but not shown" for name in unshown)
+        pictures = [each["name"] for each in record["shown"] if each["kind"] in FOR_A_CARD]
+        if section.picture and section.picture not in pictures:
+            hint = nearest(section.picture, pictures)
+            yield f"{where}: picture = {section.picture!r}, no such figure{hint}"
         for figure in record["shown"]:
             for part in ("caption", "alt"):
                 text = figure["caption"] if part == "caption" else figure["alt"]

@@ -20,12 +20,12 @@ class Picture(TypedDict):
     is_small: bool
 
 
-def picture(record: Record) -> Picture | None:
-    """Return the image that shows best, at a glance, what a section is about."""
+def picture(record: Record, chosen: str = "") -> Picture | None:
+    """Return the image that stands for a section: the one `chosen`, else what shows best."""
     pictures = [shown for shown in record["shown"] if shown["kind"] in FOR_A_CARD]
     if not pictures:
         return None
-    shown = min(pictures, key=lambda each: FOR_A_CARD.index(each["kind"]))
+    shown = min(pictures, key=lambda each: (each["name"] != chosen, FOR_A_CARD.index(each["kind"])))
     file = shown["files"].get("still", shown["files"]["image"])
     return {
         "file": f"{record['section']}/{file}",

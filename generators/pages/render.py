@@ -234,7 +234,7 @@ class Renderer:
             "html": Markup(html),
             "state": state,
             "facts": facts,
-            "picture": picture(record) if record else None,
+            "picture": picture(record, section.picture) if record else None,
         }
 
     def address(self, file: str, name: str) -> str:
