@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from test_pages import make_exhibition
 
 CHROMIUM = shutil.which("chromium")
@@ -20,7 +20,11 @@ SWITCHES = (
     "--disable-sync",
 )
 WIDE, NARROW = (1280, 900), (320, 640)
+PATIENCE = 30_000
+"""Milliseconds that a page may take on a machine that is busy with other things."""
 Opener = Callable[..., Page]
+
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +56,7 @@ def open_page(browser: Browser, complaints: list[str]) -> Iterator[Opener]:
         width, height = size
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
-        context.set_default_timeout(5000)
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.on("console", lambda message: complaints.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
