@@ -170,11 +170,13 @@ class Maker:
         refuse_edited(self.project, section.name, key, lambda code: experiment_key(code, section))
         begun_at = commit(self.project.root)
         given = Given(partial(self.training.dataset, instead=section.data), self.training.stand_in)
-        owned = {each.name for each in section.networks if self.project.owner(each) == section.name}
         refuse_later(section)
         records = {
             each.name: self.training.train(
-                each, force and each.name in owned, epochs_read(section, each), self.progress
+                each,
+                force and self.project.owner(each) == section.name,
+                epochs_read(section, each),
+                self.progress,
             )
             for each in section.networks
         }
