@@ -161,7 +161,7 @@ def part_of(
         typed(entry, "title", str, path),
         typed(entry, "text", str, path, ""),
         find_model(chosen, root, judge) if chosen else None,
-        suited.get(chosen, {}),
+        suited.get(chosen) or suited.get(chosen.split(",")[0].strip(), {}),
     )
 
 

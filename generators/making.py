@@ -72,6 +72,7 @@ class Maker:
         self.device = join(machine.choose_device(device))
         self.training = Training(project, self.device)
         self.cascades: dict[str, Cascade] = {}
+        self.judges: dict[str, Judge] = {}
         self.embeddings = project.root / ".cache" / "embeddings"
         machine.prepare(threads)
 
@@ -252,16 +253,18 @@ class Maker:
         return self.cascades[place]
 
     def judge(self, model: Model) -> "Judge | None":
-        """Return what scores the pictures of a cascade, or None where there is nothing."""
+        """Return what scores the pictures of a cascade, or None; it is loaded once per build."""
         from generators.diffusion.clip import Clip
         from generators.mini_if.judge import load_judge
 
-        if not model.judge:
-            return None
         place = Path(model.judge)
-        if place.suffix != ".safetensors":
-            return Clip(model.judge, self.device)
-        return load_judge(place).to(self.device) if place.is_file() else None
+        is_ours = place.suffix == ".safetensors"
+        if not model.judge or (is_ours and not place.is_file()):
+            return None
+        if model.judge not in self.judges:
+            found = load_judge(place).to(self.device) if is_ours else Clip(model.judge, self.device)
+            self.judges[model.judge] = found
+        return self.judges[model.judge]
 
 
 def refuse_later(section: Section) -> None:

@@ -20,6 +20,7 @@ JUDGE = EMBEDDED[1] / "judge.safetensors"
 MANIFEST = "digests.json"
 MISSING, UNRESOLVED = "missing", "unresolved"
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+THEIRS = re.compile(r"DeepFloyd|\bIF-I{1,2}-(M|L|XL)\b")
 SECOND = {"M": "M", "L": "L", "XL": "L"}
 """DeepFloyd's stage 2 for each of its stages 1."""
 
@@ -39,7 +40,7 @@ class Model(NamedTuple):
     @property
     def credit(self) -> str:
         """The name, and what a page must say of weights made by others."""
-        is_theirs = any("DeepFloyd" in place for place in self.stages)
+        is_theirs = any(THEIRS.search(place) for place in self.stages)
         return self.name + " (weights for non-commercial research only)" * is_theirs
 
     @property

@@ -159,7 +159,7 @@
     const show = () => {
       const share = range.valueAsNumber;
       compared.style.setProperty('--split', `${share}%`);
-      range.setAttribute('aria-valuetext', `${share} % ${before}, ${100 - share} % ${after}`);
+      range.setAttribute('aria-valuetext', `${100 - share} % ${before}, ${share} % ${after}`);
     };
     const point = (event) => {
       if (!event.buttons) return;

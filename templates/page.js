@@ -82,12 +82,18 @@
     button.hidden = false;
   }
 
-  /** Lets the keyboard reach what scrolls sideways, and only that. */
+  /** Lets the keyboard reach what scrolls sideways, and only that; shows where it goes on. */
   function scroller(element) {
+    const hint = () => {
+      const rest = element.scrollWidth - element.clientWidth - element.scrollLeft;
+      element.classList.toggle('more', rest > 1);
+    };
     new ResizeObserver(() => {
       if (element.scrollWidth > element.clientWidth) element.tabIndex = 0;
       else element.removeAttribute('tabindex');
+      hint();
     }).observe(element);
+    element.addEventListener('scroll', hint, { passive: true });
   }
 
   themeToggle();

@@ -126,7 +126,7 @@ def test_the_judge_that_is_named_is_part_of_the_key() -> None:
     section = next(each for each in project.site.sections if each.name == "anagrams")
     assert section.model
     embedded = experiment_key(project.code, section)
-    clip = section._replace(model=section.model._replace(judge="openai/clip-vit-base-patch32"))
+    clip = section._replace(model=section.model._replace(judge="openai/clip-vit-large-patch14"))
     found = "code generators.diffusion.clip:Clip"
     assert found not in embedded.parts
     assert found in experiment_key(project.code, clip).parts

@@ -178,6 +178,13 @@ def test_a_folder_is_shown_without_where_it_lies(tmp_path: Path) -> None:
     assert find_model(f"{tmp_path},a/one", tmp_path).credit == f"{tmp_path.name}, a/one"
 
 
+@pytest.mark.parametrize("folder", ["IF-I-XL-v1.0", "copies/IF-I-M-v1.0", "DeepFloyd"])
+def test_weights_of_others_are_credited_wherever_they_lie(folder: str, tmp_path: Path) -> None:
+    (tmp_path / folder / "stage_1").mkdir(parents=True)
+    terms = "(weights for non-commercial research only)"
+    assert find_model(folder, tmp_path).credit == f"{folder} {terms}"
+
+
 @pytest.fixture
 def suited(told: Small) -> Small:
     """Its section has a scale of 7, and one of 2 on the cascade called `model`."""
@@ -196,6 +203,7 @@ def test_a_model_may_suit_other_parameters(suited: Small) -> None:
     small_cascade(suited.root / "other", 16)
     assert scale_of(suited, "other") == 7.0
     assert scale_of(suited, "model") == 2.0
+    assert scale_of(suited, "model,words.pt") == 2.0
 
 
 def test_what_a_section_says_itself_stands_above_its_model(suited: Small) -> None:

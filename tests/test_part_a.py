@@ -56,6 +56,7 @@ from generators.part_a import (
 )
 from generators.part_a.descents import times_of
 from generators.part_a.showing import Pixels
+from generators.part_a.training import curves
 from generators.results import pack, unpack
 
 ROOT = Path(__file__).parent.parent
@@ -553,6 +554,15 @@ def test_where_nothing_else_judges_the_examination_has_the_judge_of_mini_if(
     monkeypatch.setattr("generators.part_a.model.load_judge", load)
     with pytest.raises(AuthorError, match="read"):
         model.experiment(context, model.Parameters())
+
+
+def test_a_loss_curve_leaves_out_what_training_gave_up() -> None:
+    """It went on from a checkpoint at two millions after it had reached three."""
+    pictures = np.array([1, 2, 3, 2.5, 3.5, 1], np.float32) * 1e6
+    losses = np.stack([pictures, np.arange(6), [16, 16, 16, 16, 16, 32]], axis=1)
+    small, large = curves(losses.astype(np.float32))
+    assert (small.x, small.y) == ([1, 2, 2.5, 3.5], [0, 1, 3, 4])
+    assert (large.label, large.x) == ("32 × 32 pixels", [1])
 
 
 def test_the_first_candidate_is_the_one_that_is_made_alone(context: Context) -> None:

@@ -155,9 +155,9 @@ def test_a_dictionary_of_embeddings_takes_the_place_of_the_encoder(
     assert torch.equal(opened.embed(["a dog", ""])[:, 0, 0], torch.tensor([1.0, 0.0]))
     assert not list(tmp_path.glob("*.safetensors"))
     with pytest.raises(AuthorError) as error:
-        opened.embed(["a dig"])
+        opened.embed(["a dig", "", "ships"])
     assert str(error.value) == (
-        "words.pth: no prompt 'a dig', did you mean 'a dog'?; it has '', 'a dog'"
+        "words.pth: no prompt 'a dig', did you mean 'a dog'?; 'ships'; it has '', 'a dog'"
     )
     with pytest.raises(AuthorError, match="'ships'; it has '', 'a dog'"):
         looked_up(["ships"], rows, tmp_path / "words.pth")

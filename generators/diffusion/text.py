@@ -130,12 +130,13 @@ def read_dictionary(path: Path, width: int) -> dict[str, Tensor]:
 def looked_up(prompts: Sequence[str], dictionary: dict[str, Tensor], path: Path) -> Tensor:
     """Return embeddings (N, 77, C) from a dictionary, whose prompts may be cleaned or not.
 
-    Raises: AuthorError naming the prompts that there are when one is missing.
+    Raises: AuthorError naming the prompts that are missing, and those that there are.
     """
     there = {cleaned(prompt): row for prompt, row in dictionary.items()}
-    for prompt in prompts:
-        if cleaned(prompt) not in there:
-            names = ", ".join(map(repr, sorted(there)))
-            near = nearest(cleaned(prompt), there).partition(" (")[0]
-            raise AuthorError(f"{path.name}: no prompt {prompt!r}{near}; it has {names}")
+    missing = [prompt for prompt in dict.fromkeys(prompts) if cleaned(prompt) not in there]
+    if missing:
+        near = [nearest(cleaned(prompt), there).partition(" (")[0] for prompt in missing]
+        lacks = "; ".join(f"{prompt!r}{each}" for prompt, each in zip(missing, near, strict=True))
+        names = ", ".join(map(repr, sorted(there)))
+        raise AuthorError(f"{path.name}: no prompt {lacks}; it has {names}")
     return torch.cat([there[cleaned(prompt)] for prompt in prompts]).float()

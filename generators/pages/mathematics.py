@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from generators.files import digest
 
-FORMAT = "1"
+FORMAT = "2"
 INLINE = re.compile(r'<span class="arithmatex">\\\(([^<]*)\\\)</span>')
 PUNCTUATED = re.compile(rf"(?P<before>\(?){INLINE.pattern}(?P<after>[.,;:?!)]*)")
 DISPLAY = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOTALL)

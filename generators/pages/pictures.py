@@ -7,6 +7,8 @@ from generators.store import Record, Shown
 
 FOR_A_CARD = ("panels", "turning", "distance", "comparison", "trajectory", "animation", "plot")
 SMALL = 100
+FINE = 60
+"""Images of so many pixels need not be enlarged by whole ones, smaller ones must."""
 
 
 class Picture(TypedDict):

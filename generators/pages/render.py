@@ -20,7 +20,7 @@ from generators.errors import AuthorError, nearest
 from generators.pages.facts import card_facts, run_facts
 from generators.pages.lint import page_findings, section_findings
 from generators.pages.mathematics import Mathematics, formulas
-from generators.pages.pictures import SMALL, Picture, heading, picture, tile
+from generators.pages.pictures import FINE, SMALL, Picture, heading, picture, tile
 from generators.pages.prose import Prose, linked
 from generators.pages.sharing import HEIGHT, WIDTH, card, card_name
 from generators.project import Project, Status, is_on_stand_in
@@ -263,6 +263,7 @@ class Renderer:
             columns=columns,
             tile=tile(shown),
             is_small=tile(shown) < SMALL,
+            is_fine=tile(shown) >= FINE,
             card=card_facts(record),
             command=f"python build.py {section.name} --force",
             draft=self.project.draft,

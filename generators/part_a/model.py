@@ -32,7 +32,7 @@ class Parameters:
     every: Annotated[int, Range(1, 100)] = 2
     unseen: Annotated[int, Range(1, 400)] = 60
     scale: Annotated[float, Range(0, 100)] = 7.0
-    compared: Annotated[float, Range(0, 100)] = 7.0
+    against: Annotated[float, Range(0, 100)] = 3.0
     stride: Annotated[int, Range(1, 499)] = 40
     batch: Annotated[int, Range(1, 256)] = 31
 
@@ -45,7 +45,7 @@ class Results:
     place in the judge's order of all concepts from 0. `styled_named` (M, S) are the places of every
     n-th concept in the other `MANNERS`, `styled` (M, 8, h, w, 3) the first of those; `unseen_named`
     the places of combinations that training left out, `unseen` (N, h, w, 3) the first of them;
-    `compared` and `compared_named` are these once more at the guidance `Parameters.compared`, and
+    `compared` and `compared_named` are these once more at the guidance `Parameters.against`, and
     `compared_concepts` (C,) the places of the first sample of each concept at it.
     `along` (K, N, h, w, 3) are samples after `along_pictures` pictures of training.
     """
@@ -90,7 +90,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     styled, _ = drawn(context, parameters, in_style, "styles")
     shape = (len(MANNERS), len(some))
     unseen, _ = drawn(context, parameters, unseen_prompts, "unseen")
-    others = replace(parameters, scale=parameters.compared)
+    others = replace(parameters, scale=parameters.against)
     compared, _ = drawn(context, others, unseen_prompts, "unseen")
     once, _ = drawn(context, others, prompts[: len(TAUGHT)], "concepts")
     asked_for = [concept for _, concept, _ in combinations]
@@ -141,22 +141,23 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield Panels(
         "concepts",
         f"“A photo of” each of the {len(TAUGHT)} things that the embedded model was taught, first "
-        f"samples, none chosen, drawn by {results.drawn_by}; {made}.",
-        "Small pictures of all concepts, in rows of eight: " + "; ".join(map(", ".join, rows)),
+        f"samples, none chosen, drawn by {results.drawn_by}; {made}. Row by row: "
+        f"{'; '.join(map(', '.join, rows))}.",
+        f"Small pictures of all concepts, in rows of {ROW}, as the caption names them.",
         filled(results.pictures),
         labels=[" … ".join(dict.fromkeys((row[0], row[-1]))) for row in rows],
     )
     yield Panels(
         "styles",
         f"Some of them in other manners, first samples again; {made}.",
-        f"Rows of small pictures, each of {', '.join(TAUGHT[:: parameters.every][:ROW])}: "
-        f"{'; '.join(MANNERS)}.",
+        f"Rows of small pictures: {'; '.join(MANNERS)}.",
         results.styled,
-        labels=MANNERS,
+        TAUGHT[:: parameters.every][:ROW],
+        MANNERS,
     )
     yield Panels(
         "unseen",
-        "Combinations of style, thing and ground that training left out. "
+        "Combinations of style, thing and ground that the embedded model's training left out. "
         + asked(prompts, parameters.scale, results.updates, results.seed),
         "Small pictures: " + "; ".join(prompts),
         filled(results.unseen),
@@ -166,10 +167,10 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         "compared",
         f"The first of them, and the same from the same noise under other guidance; "
         f"{results.updates} updates, seed {results.seed}.",
-        "Two rows of small pictures, stronger in colour and contrast in the second: "
+        "Two rows of small pictures, the same under two strengths of guidance: "
         + "; ".join(prompts[:few]),
         [results.unseen[:few], results.compared],
-        labels=[f"γ = {scale:g}" for scale in (parameters.scale, parameters.compared)],
+        labels=[f"γ = {scale:g}" for scale in (parameters.scale, parameters.against)],
     )
     yield from training_shown(results.losses, results.along, results.along_pictures)
     yield from training_numbers(results.seen, results.seconds, results.device)
@@ -185,7 +186,7 @@ def numbers(results: Results, parameters: Parameters) -> Iterator[Number]:
     yield Number("among-five", share(results.named, 4))
     yield Number("samples", str(len(results.named)))
     yield Number("scale", f"{parameters.scale:g}")
-    yield Number("compared", f"{parameters.compared:g}")
+    yield Number("compared", f"{parameters.against:g}")
     yield Number("compared-accuracy", share(results.compared_named, 0))
     yield Number("compared-concepts", share(results.compared_concepts, 0))
     photographs = results.named[: len(TAUGHT) : parameters.every]

@@ -17,7 +17,7 @@ from generators.figure import Context, Number, Output, Panels
 from generators.parameters import Range
 from generators.part_a.changes import change, what_changes
 from generators.part_a.descents import check_as_many, sample
-from generators.part_a.showing import Pixels
+from generators.part_a.showing import Pixels, guidance
 
 
 @dataclass(frozen=True)
@@ -134,9 +134,9 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         f"{first}, {second}: {a:.1f} s and {b:.1f} s"
         for (first, second), (a, b) in zip(settings, seconds, strict=True)
     )
-    guidance = rf"guidance $\gamma = {parameters.scale:g}$ in stage 1, seed {results.seed}"
+    how = f"{guidance(parameters.scale)} in stage 1, seed {results.seed}"
     if results.tried > 1:
-        guidance += (
+        how += (
             f", each prompt with that of {results.tried} noises of which the judge likes best what "
             f"{parameters.first[0]} updates make"
         )
@@ -144,7 +144,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         "grid",
         f"The same prompts and the same noise; columns say the updates in stage 1 and in stage 2. "
         f"Time taken in the two stages for all {len(parameters.prompts)} pictures: {listed}; "
-        f"{guidance}.",
+        f"{how}; stage 2 {guidance(parameters.upsampling_scale)}.",
         "A row for each prompt, a column for each pair of step counts.",
         results.large.swapaxes(0, 1),
         [f"{first} + {second}" for first, second in settings],
@@ -156,7 +156,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     ]
     yield Panels(
         "steps",
-        f"Stage 1 alone, few updates against many: {', '.join(times)}; {guidance}.",
+        f"Stage 1 alone, few updates against many: {', '.join(times)}; {how}.",
         "A row for each prompt, a column for each number of updates.",
         results.small.swapaxes(0, 1),
         [f"{count} updates" for count in parameters.compared],

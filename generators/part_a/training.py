@@ -16,10 +16,11 @@ def training_shown(
     yield Plot(
         "loss",
         "The loss of stage 1 while it learned: the mean squared error of its prediction, first on "
-        "small pictures, then on larger ones. Larger ones are harder, so each curve starts anew.",
+        "small pictures, then on larger ones. Each curve begins where a level that had learned nothing "
+        "yet was put around the others.",
         "Curves that fall steeply at first and then slowly, one for each size of picture.",
         curves(losses),
-        "pictures seen",
+        "million pictures seen",
         "loss",
         logarithmic=True,
     )
@@ -33,16 +34,18 @@ def training_shown(
 
 
 def curves(losses: NDArray[np.float32]) -> list[Series]:
-    """Return a loss curve for each size of picture, smallest first."""
-    pictures, values, sizes = losses.T
-    return [
-        Series(
-            f"{size:.0f} × {size:.0f} pixels",
-            pictures[sizes == size].tolist(),
-            values[sizes == size].tolist(),
-        )
-        for size in np.unique(sizes)
-    ]
+    """Return a loss curve for each size of picture, smallest first, over millions of pictures.
+
+    Where training went back to an earlier checkpoint, what it gave up is left out.
+    """
+    found = []
+    for size in np.unique(losses[:, 2]):
+        pictures, values, _ = losses[losses[:, 2] == size].T
+        from_here_on = np.minimum.accumulate(pictures[::-1])[::-1]
+        is_kept = pictures == from_here_on
+        name = f"{size:.0f} × {size:.0f} pixels"
+        found.append(Series(name, (pictures[is_kept] / 1e6).tolist(), values[is_kept].tolist()))
+    return found
 
 
 def training_numbers(
