@@ -258,12 +258,20 @@ def suiting(part: Part, fields: list[Field], content: Path) -> dict[str, object]
 def networks_in(
     table: dict[str, object], networks: dict[str, Network], path: Path
 ) -> list[Network]:
-    """Return the networks that a section names."""
+    """Return the networks that a section names.
+
+    Raises: AuthorError for one of other data than the section's: its samples would be judged and
+    captioned as what they are not.
+    """
     wanted = list(map(str, typed(table, "networks", list, path, [])))
     for each in wanted:
         if each not in networks:
             where = f"content/{path.name}"
             raise AuthorError(f"{where}: unknown network {each!r}{nearest(each, networks)}")
+        data = networks[each].data
+        if data and data != dataset_in(table, f"content/{path.name}"):
+            remedy = f"set data = {data!r} here too, or name another network"
+            raise AuthorError(f"content/{path.name}: network {each!r} is of {data}; {remedy}")
     return [networks[each] for each in wanted]
 
 

@@ -6,6 +6,7 @@ What is too large for one file goes on in NAME.2.safetensors and so on.
 """
 
 import json
+import re
 import struct
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,6 +25,7 @@ SMALL = 1 << 20
 """Weights of an epoch below this many bytes are shipped as they are."""
 HEADER = 1 << 24
 """Bytes of a file's header that are read at most; one epoch takes some 15,000."""
+OURS = re.compile(rf"epoch-\d{{4,}}\.safetensors|{re.escape(LOSSES)}")
 LARGEST = 16_000_000
 """Bytes of tensors that one file holds at most, if no epoch alone has more."""
 
@@ -93,6 +95,9 @@ def restore(path: Path, folder: Path) -> NetworkRecord:
     record = record_in(path)
     assert record is not None, path
     told = require_whole(path)
+    for name in record["files"]:
+        if not OURS.fullmatch(name):
+            raise refused(path, f"names {name!r}, a file that no training leaves")
     try:
         parts = part_files(path, int(told.get("parts", "1")))
         tensors = {name: value for each in parts for name, value in read_tensors(each).items()}

@@ -95,6 +95,8 @@ def test_the_data_themselves_score_best() -> None:
     assert same.frechet == pytest.approx(0, abs=1e-6)
     assert noise.frechet > 1000 * max(same.frechet, 1e-9)
     assert noise.kernel > same.kernel
+    few = members.score(data[:9].repeat(20, 1, 1), labels[:9].repeat(20), 0)
+    assert few.recall < 0.2 < few.precision == 1, "all are digits, and hardly any digit is there"
 
 
 def test_the_nearest_image_of_a_copy_is_the_original() -> None:

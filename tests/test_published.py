@@ -83,7 +83,9 @@ def test_a_picture_does_not_depend_on_its_batch() -> None:
     assert torch.allclose(end(sampler, 3)[1], end(sampler, 2)[1], atol=1e-5)
 
 
-def test_the_section_judges_every_row(folder: Path, tmp_path: Path) -> None:
+def test_the_section_judges_every_row(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     judge = judge_in(tmp_path / "judge", folder)
     networks = {
         "ddpm-class": network_of(ddpm, tmp_path / "ddpm", folder, steps=6),
@@ -97,6 +99,10 @@ def test_the_section_judges_every_row(folder: Path, tmp_path: Path) -> None:
     assert results.brightness.shape == (7,)
     assert results.samples.shape == (6, 10, 28, 28)
     assert len({row.tobytes() for row in results.samples}) == 6
+    monkeypatch.setattr(section, "end_of", lambda *_: Gaussian(torch.zeros(784), torch.eye(784)))
+    from_noise = section.experiment(context(networks, folder), parameters).samples
+    np.testing.assert_array_equal(from_noise[2:4], results.samples[:2])
+    np.testing.assert_array_equal(from_noise[4:], results.samples[4:])
     assert np.isfinite(results.scores).all()
     path = tmp_path / "results.safetensors"
     path.write_bytes(pack(results))

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 import torch
 from conftest import Small, forget
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import build
@@ -158,6 +159,21 @@ def test_a_damaged_or_foreign_file_is_refused_by_name(
     with pytest.raises(AuthorError, match=rf"shipped.safetensors {message}.*from the repository"):
         restore(path, tmp_path / "restored")
     assert not (tmp_path / "restored").exists()
+
+
+@pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "record.json"])
+def test_a_file_that_names_others_is_refused_unwritten(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path, torch.nn.Linear(20, 20))
+    with safe_open(path, "pt") as file:
+        told = file.metadata()
+        tensors = {each: file.get_tensor(each) for each in file.keys()}  # noqa: SIM118
+    record = json.loads(told["record"])
+    record["files"] |= {name: ""}
+    save_file(tensors, path, told | {"record": json.dumps(record)})
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(AuthorError, match="a file that no training leaves"):
+        restore(path, tmp_path / "restored")
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_an_epoch_that_was_left_out_is_not_faked(clone: Small) -> None:

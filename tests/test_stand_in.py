@@ -181,6 +181,11 @@ def test_the_archive_holds_digits_in_mnists_format(tmp_path: Path) -> None:
 def test_other_data_are_one_word_in_a_recipe_and_part_of_the_key(small: Small) -> None:
     plain, section = small.section("trained").networks[0], small.keys("trained")
     small.edit("content/site.toml", "epochs = 3", 'epochs = 3\ndata = "fashion-mnist"')
+    remedy = "network 'small' is of fashion-mnist; set data = 'fashion-mnist' here too"
+    with pytest.raises(AuthorError, match=remedy):
+        small.section("trained")
+    head = 'generator = "tiny.trained"\n'
+    small.edit("content/b3-trained.md", head, f'{head}data = "fashion-mnist"\n')
     code = open_project(small.root, None, False).code
     dressed = small.section("trained").networks[0]
     assert dressed == Network(*plain[:4], data="fashion-mnist")

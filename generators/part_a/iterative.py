@@ -103,7 +103,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     )
     yield Trajectory(
         "way",
-        r"The state $x_t$, and the $\hat x_0$ that was estimated from it (under All steps, below it).",
+        r"The state $x_t$ and the $\hat x_0$ estimated from it (under All steps, below it).",
         "Noise recedes from the upper picture while the lower one, smooth at first, gains detail.",
         list(zip(results.states, results.estimates, strict=False)),
         at_times(results.times[:-1]),

@@ -16,8 +16,8 @@ def training_shown(
     yield Plot(
         "loss",
         "The loss of stage 1 while it learned: the mean squared error of its prediction, first on "
-        "small pictures, then on larger ones. Each curve begins where a level that had learned nothing "
-        "yet was put around the others.",
+        "small pictures, then on larger ones. Each curve begins where a level that had learned "
+        "nothing yet was put around the others.",
         "Curves that fall steeply at first and then slowly, one for each size of picture.",
         curves(losses),
         "million pictures seen",

@@ -92,11 +92,12 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     scale = f"γ = {parameters.scale:g}"
     yield Panels(
         "samples",
-        "The same noise and the same digits asked for in every row. From noise: without guidance, "
-        f"then with {scale}; from the end of noising, the same two; flow matching, the same two.",
+        "The same noise and the same digits asked for in every row, without guidance and with it.",
         "Rows of ten handwritten digits, the same ten in each, a row for each method and scale.",
         results.samples,
         labels=[
-            f"{kind}, {each}" for kind in ("noise", "end", "flow") for each in ("γ = 1", scale)
+            f"{kind}, {each}"
+            for kind in ("diffusion", "better start", "flow")
+            for each in ("γ = 1", scale)
         ],
     )
