@@ -31,12 +31,14 @@ def choose_device(name: str | None) -> torch.device:
 
 
 def prepare(threads: int) -> None:
-    """Set the number of CPU threads, and keep freed memory for the next allocation.
+    """Set the number of CPU threads, keep freed memory, and let float32 be float32 on GPUs.
 
     glibc hands every freed activation of some megabytes back to the kernel and pays page faults
     to get it again: a quarter of the time of a training step on a CPU.
     """
     torch.set_num_threads(threads)
+    # By default cuDNN rounds the factors of float32 convolutions to ten bits; judges must not.
+    torch.backends.cudnn.allow_tf32 = False
     # Where a GPU's kernels cannot be compiled, for want of a C compiler say, networks run as is.
     os.environ.setdefault("TORCHDYNAMO_SUPPRESS_ERRORS", "1")
     if compiler := sys.modules.get("torch._dynamo"):  # It has read its environment.

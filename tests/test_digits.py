@@ -13,7 +13,7 @@ from conftest import ROOT
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from generators import datasets
+from generators import datasets, machine
 from generators.digits import training as digit_training
 from generators.digits.data import Digits, load, of_each_class, scaled
 from generators.digits.denoising import Recipe, denoiser, estimate, noised, train
@@ -265,6 +265,12 @@ def test_a_foreign_weights_file_is_refused(tmp_path: Path) -> None:
         denoiser(path)
     with pytest.raises(AuthorError, match="epoch 2 of network 'here', trained for 1"):
         Trained(tmp_path, 1).weights(2)
+
+
+def test_convolutions_in_float32_are_not_rounded_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    machine.prepare(torch.get_num_threads())
+    assert not torch.backends.cudnn.allow_tf32
 
 
 def test_an_unknown_device_is_refused_with_those_there_are() -> None:
