@@ -50,6 +50,16 @@ def test_a_wrong_formula_is_named(tex: str) -> None:
     assert [formula.tex for formula in formulas(html)] == [tex], "the other one is rendered"
 
 
+@needs_node
+def test_only_a_long_formula_in_a_line_may_be_broken() -> None:
+    short, long = r"\bar\alpha_T = 1 - t", " + ".join("abcdefghijkl")
+    text = f"So ${short}$ and ${long}$, and ${short}$.\n\n$${long}$$\n"
+    html = Mathematics(TEMPLATES, {}).insert(page(text))["page"]
+    first, second, third, display = html.split("<mjx-container")[1:]
+    assert [each.count("<mjx-break") for each in (first, third, display)] == [0, 0, 0]
+    assert second.count("<mjx-break") >= 11
+
+
 def test_a_formula_that_may_be_broken_is_not_bound() -> None:
     broken = "<i>a</i><mjx-break></mjx-break><i>b</i>"
     known = {Formula("ab", False).key: broken}
