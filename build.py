@@ -5,12 +5,14 @@ python build.py noising denoiser   only these sections (all pages are rendered)
 """
 
 import argparse
+import errno
 import io
 import sys
 import time
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import TypeGuard
 
 from generators.errors import AuthorError, MissingDataError, nearest
 from generators.explaining import expectations, explained, size, standing, why
@@ -23,6 +25,8 @@ from generators.reporting import Outcome, progress_shown, table
 ROOT = Path(__file__).resolve().parent
 MARK = ".nojekyll"
 """A file of every site: a folder that has it may be written to."""
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+"""Errors that say enough without the line of code they came from."""
 
 
 def options(arguments: list[str] | None) -> argparse.Namespace:
@@ -43,7 +47,12 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     told("--serve", action="store_true", help="serve the site, render and reload on every change")
     add("--port", type=int, default=8000, metavar="N", help="for --serve (default: 8000; 0: any)")
     add("--draft", action="store_true", help="quick version, marked, in .cache/draft/site")
-    add("--model", metavar="NAME", help="mini-if, a folder, a Hub id: the cascade of every part")
+    add(
+        "--model",
+        type=something,
+        metavar="NAME",
+        help="mini-if, a folder, a Hub id: the cascade of every part",
+    )
     add("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     add("--threads", type=positive, metavar="N", help="CPU threads (default: one per core)")
     add("--out", type=Path, metavar="DIR", help="write the site there (default: site)")
@@ -59,6 +68,13 @@ def positive(text: str) -> int:
     if number < 1:
         raise ValueError
     return number
+
+
+def something(text: str) -> str:
+    """Return what was said; an unset variable of a shell says nothing."""
+    if not text.strip():
+        raise ValueError
+    return text
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
@@ -149,7 +165,7 @@ def write_up(
         say(accept(project, wanted(read_statuses(project), chosen)))
     statuses = read_statuses(project)
     outcomes = {} if chosen.render_only else make(project, wanted(statuses, chosen), chosen)
-    findings = []
+    findings: list[str] = []
     if outcomes:
         # That took its time, and words may have been edited meanwhile.
         try:
@@ -157,7 +173,11 @@ def write_up(
         except AuthorError as error:
             findings.append(str(error))
         statuses = read_statuses(project)
-    return statuses, outcomes, [*findings, *publish_pages(project, statuses)]
+    try:
+        findings += publish_pages(project, statuses)
+    except OSError as error:
+        findings.append(f"{error.filename}: {error.strerror}")
+    return statuses, outcomes, findings
 
 
 def reopened(project: Project, chosen: argparse.Namespace) -> Project:
@@ -211,13 +231,23 @@ def make(project: Project, stale: list[Status], chosen: argparse.Namespace) -> d
         except AuthorError as error:
             state, reason = "failed", str(error)
         except Exception as error:
-            import traceback
-
-            traceback.print_exc()
             state, reason = "failed", f"{type(error).__name__}: {error}"
+            if is_of_the_disk(error, project.out):
+                reason = f"{error.filename}: {error.strerror}"
+            else:
+                import traceback
+
+                traceback.print_exc()
         seconds = time.monotonic() - began
         outcomes[name] = Outcome(name, state, reason, seconds, size(project.out / name))
     return outcomes
+
+
+def is_of_the_disk(error: Exception, out: Path) -> TypeGuard[OSError]:
+    """Whether a section failed for the disk, or for what lies in the folder it is written to."""
+    if not isinstance(error, OSError):
+        return False
+    return error.errno in DISK or Path(str(error.filename)).is_relative_to(out)
 
 
 def check(project: Project, statuses: list[Status], names: list[str]) -> int:
@@ -234,7 +264,7 @@ def refuse_folder(out: Path | None, root: Path, draft: bool) -> None:
     """Raise an AuthorError for an output folder that is not ours to write to."""
     if out is None:
         return
-    if draft and out.resolve() == root / "site":
+    if draft and out.resolve() == (root / "site").resolve():
         raise AuthorError("--draft: a draft is never written to site/")
     if out.exists() and not out.is_dir():
         raise AuthorError(f"--out {out}: not a folder")
@@ -246,7 +276,7 @@ def refuse_unknown(names: list[str], project: Project) -> None:
     known = [section.name for section in project.site.sections]
     for name in names:
         if name not in known:
-            raise AuthorError(f"unknown section {name!r}{nearest(name, known)}")
+            raise AuthorError(f"unknown section {name!r}{nearest(name.lower(), known)}")
 
 
 def say(lines: Iterable[str]) -> int:

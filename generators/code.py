@@ -107,7 +107,10 @@ class Code:
             try:
                 summary = summarise(source.decode(), module, path.name == "__init__.py")
             except SyntaxError as error:
-                raise AuthorError(f"{path}:{error.lineno}: {error.msg}") from None
+                raise AuthorError(f"{path}:{error.lineno or 1}: {error.msg}") from None
+            except UnicodeDecodeError as error:
+                line = source[: error.start].count(b"\n") + 1
+                raise AuthorError(f"{path}:{line}: not UTF-8") from None
             self.remembered[key] = list(summary)
         self.used[key] = self.remembered[key]
         return unpacked(self.remembered[key])

@@ -8,10 +8,18 @@ from generators.code import Code, Field
 from generators.datasets import DATASETS
 from generators.errors import AuthorError, nearest
 from generators.models import EMBEDDED, Model, find_model
-from generators.parameters import Value, checked, fields_of, fitting, refuse_module
+from generators.parameters import (
+    Value,
+    checked,
+    fields_of,
+    fitting,
+    refuse_module,
+    whole_numbers,
+)
 from generators.tables import parsed, refuse_unknown, split, tables, text_of, typed
 
 PART = re.compile(r"[a-z0-9-]+")
+ADDRESS = re.compile(r"https?://[^\s/]\S*")
 SITE_KEYS = {
     "title", "author", "description", "address", "seed", "data", "parts", "models", "networks",
 }  # fmt: skip
@@ -126,9 +134,9 @@ def read(root: Path, code: Code, draft: bool = False, model: str | None = None) 
         name: network(name, entry, code, content, draft, seed)
         for name, entry in tables(table, "networks", path).items()
     }
-    sections = [
-        section(file, code, networks, parts, draft, seed) for file in sorted(content.glob("*.md"))
-    ]
+    # An editor's own files are hidden: Emacs marks an unsaved one with a link to nowhere.
+    files = [file for file in sorted(content.glob("*.md")) if not file.name.startswith(".")]
+    sections = [section(file, code, networks, parts, draft, seed) for file in files]
     refuse_twins(sections)
     declared = {each for one in sections if one.model for each in one.parameters}
     for given in suited.values():
@@ -137,11 +145,21 @@ def read(root: Path, code: Code, draft: bool = False, model: str | None = None) 
         typed(table, "title", str, path),
         typed(table, "author", str, path, ""),
         typed(table, "description", str, path, ""),
-        typed(table, "address", str, path, "").rstrip("/"),
+        address_in(table, path),
         datasets,
         list(parts.values()),
         sorted(sections, key=lambda each: each.order),
     )
+
+
+def address_in(table: dict[str, object], path: Path) -> str:
+    """Return the address of the published site without a slash at its end, or ""."""
+    address = typed(table, "address", str, path, "").rstrip("/")
+    if address and not ADDRESS.fullmatch(address):
+        raise AuthorError(
+            f"content/{path.name}: address = {address!r}, expected one that begins with https://"
+        )
+    return address
 
 
 def part_of(
@@ -156,11 +174,16 @@ def part_of(
     named = typed(entry, "model", str, path, "")
     judge = typed(entry, "judge", str, path, "")
     chosen = (model or named) if named else ""
+    try:
+        found = find_model(chosen, root, judge) if chosen else None
+    except AuthorError as error:
+        where = "--model" if model else f"content/{path.name}, parts.{name}"
+        raise AuthorError(f"{where}: {error}") from None
     return Part(
         name,
         typed(entry, "title", str, path),
         typed(entry, "text", str, path, ""),
-        find_model(chosen, root, judge) if chosen else None,
+        found,
         suited.get(chosen) or suited.get(chosen.split(",")[0].strip(), {}),
     )
 
@@ -227,6 +250,8 @@ def section(
     given = suiting(parts[part], fields, path.parent) | typed(table, "parameters", dict, path, {})
     quick = checked(given | typed(table, "draft", dict, path, {}), fields, where, path.parent)
     parameters = quick if draft else checked(given, fields, where, path.parent)
+    found = networks_in(table, networks, path)
+    refuse_later(parameters, found, where)
     return Section(
         name[1],
         path,
@@ -236,7 +261,7 @@ def section(
         generator,
         parameters,
         [field.name for field in fields if "File" in field.kind],
-        networks_in(table, networks, path),
+        found,
         typed(table, "seed", int, path, seed),
         body,
         parts[part].model,
@@ -273,6 +298,20 @@ def networks_in(
             remedy = f"set data = {data!r} here too, or name another network"
             raise AuthorError(f"content/{path.name}: network {each!r} is of {data}; {remedy}")
     return [networks[each] for each in wanted]
+
+
+def refuse_later(parameters: dict[str, Value], networks: list[Network], where: str) -> None:
+    """Raise an AuthorError for an epoch after the last of a section's networks."""
+    recipes = {each.name: each.recipe.get("epochs") for each in networks}
+    trained = {name: epochs for name, epochs in recipes.items() if isinstance(epochs, int)}
+    limits = {"epochs": ("its networks are", max(trained.values(), default=0))}
+    for name, value in parameters.items():
+        if isinstance(value, str) and value in trained:
+            limits[f"{name}_epochs"] = (f"{value} is", trained[value])
+    for name, (whose, last) in limits.items():
+        asked = whole_numbers(parameters.get(name))
+        if last and asked and max(asked) > last:
+            raise AuthorError(f"{where}: {name} = {asked}, but {whose} trained for {last}")
 
 
 def refuse_twins(sections: list[Section]) -> None:

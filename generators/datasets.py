@@ -55,23 +55,25 @@ DATASETS = {
 }
 
 
-def find(name: str, folder: str = "") -> Path:
+def find(name: str, folder: str = "", root: Path = Path()) -> Path:
     """Return a folder with all files of a data set, each checked against its MD5 sum.
 
-    `folder`, where the author has set one, or the data set's environment variable, is the only
-    place that is looked at; without either, the user's cache, filled from the mirrors if need be.
-    Raises: AuthorError naming the first file that is missing or not what it should be;
+    `folder`, where the author has set one, relative to `root`, or the data set's environment
+    variable is the only place that is looked at; without either, the user's cache, filled from
+    the mirrors if need be.
+    Raises: AuthorError naming the first file that is missing or not what it should be,
     or a cache that cannot be written; MissingDataError when nobody named a folder and no mirror
     answers.
     """
     if name not in DATASETS:
         raise AuthorError(f"unknown data set {name!r}{nearest(name, DATASETS)}")
     dataset = DATASETS[name]
-    chosen = folder or os.environ.get(dataset.variable, "")
-    if chosen:
-        check(Path(chosen).expanduser(), dataset.files)
-        return Path(chosen).expanduser()
-    return fetched(name, dataset)
+    variable = os.environ.get(dataset.variable, "")
+    if not folder and not variable:
+        return fetched(name, dataset)
+    chosen = root / Path(folder).expanduser() if folder else Path(variable).expanduser()
+    check(chosen, dataset.files)
+    return chosen
 
 
 def check(folder: Path, sums: dict[str, str]) -> None:

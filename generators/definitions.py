@@ -218,6 +218,9 @@ def fields(node: ast.ClassDef, module: str) -> list[Field]:
     Raises: AuthorError naming a field that is not spelled out.
     """
     found = []
+    where = f"{module.replace('.', '/')}.py:{node.lineno}"
+    if not any("dataclass" in ast.unparse(each) for each in node.decorator_list):
+        raise AuthorError(f"{where}: {node.name} is no dataclass, expected @dataclass(frozen=True)")
     for statement in node.body:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             try:
@@ -235,7 +238,8 @@ def declared(name: str, statement: ast.AnnAssign) -> Field:
     """
     kind, limits = statement.annotation, None
     if isinstance(kind, ast.Subscript) and ast.unparse(kind.value) == "Annotated":
-        assert isinstance(kind.slice, ast.Tuple)
+        if not isinstance(kind.slice, ast.Tuple):
+            raise ValueError("Annotated without a Range, expected Annotated[int, Range(0, 1)]")
         kind, *extra = kind.slice.elts
         for call in extra:
             if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("Range"):

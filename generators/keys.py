@@ -12,6 +12,8 @@ from generators.stand_in import ARCHIVE
 from generators.stand_in import NAME as STAND_IN
 
 FORMAT = "1"
+INPUT = "input "
+"""What the part of a file that a section reads begins with; its place in the checkout follows."""
 CASCADE = (
     ("generators.diffusion.cascade", "Cascade"),
     ("generators.diffusion.stage", "Stage"),
@@ -96,7 +98,7 @@ def parameter_parts(code: Code, section: Section, function: str) -> dict[str, st
             if name in section.files:
                 files = value if isinstance(value, tuple) else (value,)
                 for file in map(str, files):
-                    parts[f"input content/{file}"] = file_digest(section.path.parent / file)
+                    parts[f"{INPUT}content/{file}"] = file_digest(section.path.parent / file)
     return parts
 
 
@@ -118,6 +120,6 @@ def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
         elif name not in new:
             lines.append(f"{name} is gone")
         elif old[name] != new[name]:
-            is_hash = is_code(name) or name.startswith("input ")
+            is_hash = is_code(name) or name.startswith(INPUT)
             lines.append(f"{name} changed" + ("" if is_hash else f": {old[name]} → {new[name]}"))
     return lines

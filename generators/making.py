@@ -26,13 +26,13 @@ from generators.figure import (
     no_judge,
 )
 from generators.files import digest, write
-from generators.keys import experiment_key
+from generators.keys import INPUT, experiment_key
 from generators.making_networks import Training, refuse_edited
 from generators.models import Model
 from generators.project import Project, Status, on_stand_in
 from generators.provenance import commit, provenance, versions
 from generators.results import RESULTS, pack, unpack
-from generators.shipped import epochs_read, whole_numbers
+from generators.shipped import epochs_read
 from generators.stand_in import ARCHIVE, CAPTION, NAME, Given
 from generators.store import (
     NetworkRecord,
@@ -171,7 +171,6 @@ class Maker:
         refuse_edited(self.project, section.name, key, lambda code: experiment_key(code, section))
         begun_at = commit(self.project.root)
         given = Given(partial(self.training.dataset, instead=section.data), self.training.stand_in)
-        refuse_later(section)
         records = {
             each.name: self.training.train(
                 each,
@@ -188,6 +187,7 @@ class Maker:
         started = time.monotonic()
         with called(EXPERIMENT, lambda: (section.name, self.training.sent_along(records))):
             results = module.experiment(context, parameters)
+        self.refuse_swapped(status)
         made = provenance(self.device, begun_at, time.monotonic() - started)
         if section.model:
             made["model"] = section.model.credit
@@ -197,6 +197,20 @@ class Maker:
         folder = self.results_folder(status)
         self.put(folder, pack(results), status.experiment.digest, made, records)
         return folder, status
+
+    def refuse_swapped(self, status: Status) -> None:
+        """Raise an AuthorError when a file was edited since its key was taken.
+
+        The results may be made from what it was, from what it is, or from both.
+        """
+        try:
+            now = experiment_key(self.project.code, status.section).parts
+        except OSError as error:
+            raise AuthorError(f"{error.filename}: {error.strerror}") from None
+        for part, value in status.experiment.parts.items():
+            if part.startswith(INPUT) and now.get(part) != value:
+                file = part.removeprefix(INPUT)
+                raise AuthorError(f"{file}: edited while the section was made; build again")
 
     def context(
         self, section: Section, networks: dict[str, Trained], dataset: Callable[[str], Path]
@@ -265,17 +279,3 @@ class Maker:
             found = load_judge(place).to(self.device) if is_ours else Clip(model.judge, self.device)
             self.judges[model.judge] = found
         return self.judges[model.judge]
-
-
-def refuse_later(section: Section) -> None:
-    """Raise an AuthorError, before anything is trained, for an epoch after the last of all."""
-    recipes = {each.name: each.recipe.get("epochs") for each in section.networks}
-    trained = {name: epochs for name, epochs in recipes.items() if isinstance(epochs, int)}
-    limits = {"epochs": ("its networks are", max(trained.values(), default=0))}
-    for name, value in section.parameters.items():
-        if isinstance(value, str) and value in trained:
-            limits[f"{name}_epochs"] = (f"{value} is", trained[value])
-    for name, (whose, last) in limits.items():
-        asked = whole_numbers(section.parameters.get(name))
-        if last and asked and max(asked) > last:
-            raise AuthorError(f"{name} = {asked}, but {whose} trained for {last}")

@@ -137,7 +137,8 @@ class Training:
         """Return the folder of a data set, or of the one that the author wants `instead`."""
         name = instead or name
         folder = self.stand_in() if name == NAME else None
-        return folder or find(name, self.project.site.datasets.get(name, ""))
+        chosen = self.project.site.datasets.get(name, "")
+        return folder or find(name, chosen, self.project.root)
 
     def stand_in(self) -> Path | None:
         return stand_in(self.project.root, self.project.root / ".cache")

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from generators.errors import AuthorError
+from generators.errors import AuthorError, nearest
 from generators.files import digest, write
 
 EMBEDDED = ("mini-if", Path("generators", "mini_if", "weights"))
@@ -69,7 +69,9 @@ def find_model(name: str, root: Path, judge: str = "") -> Model:
             raise AuthorError(f"model {name!r}: a folder without {STAGES[0]}/, expected a cascade")
         identity = {"model": known_by(str(root / whole), root)}
     else:
-        first, second = (placed(place, root, name) for place in (*places, *second_of(places)))
+        first, second = (
+            placed(place, root, f"model {name!r}") for place in (*places, *second_of(places))
+        )
         identity = {"model stage 1": known_by(first, root), "model stage 2": known_by(second, root)}
     embeddings = ""
     if dictionaries:
@@ -78,7 +80,9 @@ def find_model(name: str, root: Path, judge: str = "") -> Model:
     # A page shows the name, and where somebody keeps a folder is no part of it.
     shown = ", ".join(Path(item).name if Path(item).is_absolute() else item for item in items)
     judge = judge or (EMBEDDED[0] if places[0] == EMBEDDED[0] else "")
-    scored_by = str(root / JUDGE) if judge == EMBEDDED[0] else judge and placed(judge, root, judge)
+    scored_by = (
+        str(root / JUDGE) if judge == EMBEDDED[0] else judge and placed(judge, root, "judge")
+    )
     examiner = known_by(scored_by or str(root / JUDGE), root)
     identity["judge"] = examiner if scored_by else f"for the examination alone, {examiner}"
     return Model(shown, (first, second), embeddings, scored_by, identity)
@@ -95,19 +99,21 @@ def second_of(places: list[str]) -> list[str]:
             f"model {places[0]!r}: this is a stage 2, expected its stage 1, {first!r}"
         )
     if not found:
+        near = nearest(places[0].lower(), EMBEDDED[:1])
+        expected = f"{EMBEDDED[0]}, a folder, a Hub id such as DeepFloyd/IF-I-L-v1.0"
+        hint = near if near.endswith("?") else f", expected {expected}, or STAGE1,STAGE2"
         raise AuthorError(
-            f"model {places[0]!r}: no folder and none of DeepFloyd's stages 1, expected "
-            f"{EMBEDDED[0]}, a folder, a Hub id such as DeepFloyd/IF-I-L-v1.0, or STAGE1,STAGE2"
+            f"model {places[0]!r}: no folder here and none of DeepFloyd's stages 1{hint}"
         )
     return [f"{found[1]}IF-II-{SECOND[found[2]]}{found[3] or ''}"]
 
 
-def placed(place: str, root: Path, name: str) -> str:
+def placed(place: str, root: Path, whose: str) -> str:
     folder = root / Path(place).expanduser()
     if folder.is_dir():
         return str(folder)
     if not HUB_ID.fullmatch(place):
-        raise AuthorError(f"model {name!r}: {place!r} is neither a folder nor a Hub id")
+        raise AuthorError(f"{whose}: {place!r} is neither a folder nor a Hub id")
     return place
 
 

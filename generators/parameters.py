@@ -1,5 +1,6 @@
 """What an author may set: declared in a section's `Parameters`, checked before anything runs."""
 
+import math
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -16,6 +17,13 @@ TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "str": (str,),
     "File": (str,),
+}
+WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text in quotes",
+    "File": "a file name",
 }
 
 
@@ -52,7 +60,9 @@ def fitting(value: object, field: Field, where: str, content: Path) -> Value:
     if field.kind.startswith("tuple["):
         kind = field.kind.removeprefix("tuple[").partition(",")[0]
         if not isinstance(value, (list, tuple)):
-            raise AuthorError(f"{where} = {value!r}, expected a list of {kind}")
+            raise AuthorError(f"{where} = {value!r}, expected a list, each {WORDS[kind]}")
+        if not value and field.default:
+            raise AuthorError(f"{where} is empty, expected a list of one or more")
         return tuple(single(item, kind, field.range, where, content) for item in value)
     return single(value, field.kind, field.range, where, content)
 
@@ -62,16 +72,30 @@ def single(
 ) -> int | float | bool | str:
     is_bool_by_mistake = isinstance(value, bool) and kind != "bool"
     if not isinstance(value, TYPES[kind]) or is_bool_by_mistake:
-        raise AuthorError(
-            f"{where} = {value!r}, expected {'a file name' if kind == 'File' else kind}"
-        )
+        raise AuthorError(f"{where} = {value!r}, expected {WORDS[kind]}")
     assert isinstance(value, (int, float, bool, str))
+    if isinstance(value, float) and not math.isfinite(value):
+        raise AuthorError(f"{where} = {value!r}, expected a finite number")
     if limits and isinstance(value, (int, float)) and not limits[0] <= value <= limits[1]:
         raise AuthorError(f"{where} = {value!r}, expected {limits[0]} to {limits[1]}")
-    if kind == "File" and isinstance(value, str) and not (content / value).is_file():
-        there = [path.relative_to(content).as_posix() for path in content.rglob("*.*")]
-        raise AuthorError(f"{where}: no file content/{value}{nearest(value, there)}")
+    if kind == "File" and isinstance(value, str):
+        if Path(value).is_absolute() or ".." in Path(value).parts:
+            raise AuthorError(f"{where} = {value!r}, expected a file below content/")
+        if not (content / value).is_file():
+            raise AuthorError(f"{where}: no file content/{value}{nearest(value, files(content))}")
     return float(value) if kind == "float" else value
+
+
+def whole_numbers(value: object) -> list[int]:
+    """Return the integers of a parameter that is a list, else none."""
+    return [each for each in value if type(each) is int] if isinstance(value, tuple) else []
+
+
+def files(content: Path) -> list[str]:
+    """Return the files below content/ that a parameter may name."""
+    found = [path for path in content.rglob("*") if path.is_file()]
+    words = (".md", ".toml")
+    return [path.relative_to(content).as_posix() for path in found if path.suffix not in words]
 
 
 def fields_of(code: Code, module: str, name: str) -> list[Field]:

@@ -93,6 +93,7 @@ def open_project(root: Path, out: Path | None, draft: bool, model: str | None = 
         [f"{folder}/{path.name}", digest(path.read_bytes())]
         for folder, pattern in WORDS
         for path in sorted((root / folder).glob(pattern))
+        if not path.name.startswith(".")
     ]
     site = read(root, code, draft, model)
     default = cache / "site" if draft else root / "site"
@@ -106,7 +107,7 @@ def locked(project: Project) -> Iterator[bool]:
 
     locks = project.cache / "locks"
     locks.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(locks / f"{digest(str(project.out).encode())[:16]}.lock")
+    lock = FileLock(locks / f"{digest(str(project.out.resolve()).encode())[:16]}.lock")
     try:
         lock.acquire(timeout=0)
         waited = False

@@ -46,7 +46,7 @@ def page_lock(project: Project) -> "BaseFileLock":
 
     locks = project.cache / "locks"
     locks.mkdir(parents=True, exist_ok=True)
-    return FileLock(locks / f"pages-{digest(str(project.out).encode())[:16]}.lock")
+    return FileLock(locks / f"pages-{digest(str(project.out.resolve()).encode())[:16]}.lock")
 
 
 def publish_pages(project: Project, statuses: list[Status]) -> list[str]:
@@ -63,9 +63,11 @@ def publish_pages(project: Project, statuses: list[Status]) -> list[str]:
 
 def write_pages(project: Project, statuses: list[Status], rendered: "Rendered") -> list[str]:
     """Do what `publish_pages` does with pages that are rendered; return what the lint found."""
+    from generators.pages.mathematics import can_render
+
     before = listed(project.out)
     sweep(project.out)
-    for name in rendered.scripted:
+    for name in [] if can_render(project.root / "templates") else rendered.scripted:
         hint = "npm ci --prefix templates, with Node, renders them"
         print(f"build.py: {name} has new formulas and loads MathJax for them; {hint}")
     for name, content in rendered.files.items():

@@ -16,6 +16,7 @@ from generators.content import Network, Section
 from generators.errors import AuthorError
 from generators.figure import LOSSES, epoch_file
 from generators.files import digest, write
+from generators.parameters import whole_numbers
 from generators.store import NetworkRecord, write_sealed
 
 if TYPE_CHECKING:
@@ -39,11 +40,6 @@ def epochs_read(section: Section, network: Network) -> tuple[int, ...]:
     given = section.parameters
     names = [f"{name}_epochs" for name, value in given.items() if value == network.name]
     return tuple(epoch for name in ("epochs", *names) for epoch in whole_numbers(given.get(name)))
-
-
-def whole_numbers(value: object) -> list[int]:
-    """Return the integers of a parameter that is a list, else none."""
-    return [each for each in value if type(each) is int] if isinstance(value, tuple) else []
 
 
 def lacks(record: NetworkRecord, epochs: Iterable[int]) -> bool:

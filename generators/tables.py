@@ -8,6 +8,7 @@ from typing import TypeVar
 from generators.errors import AuthorError, nearest
 
 FENCE = "+++"
+KINDS = {str: "text in quotes", int: "a whole number", list: "a list", dict: "a table"}
 Kind = TypeVar("Kind")
 
 
@@ -22,11 +23,16 @@ def split(path: Path) -> tuple[str, str]:
 
 def text_of(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise AuthorError(f"content/{path.name}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise AuthorError(f"content/{path.name}: not UTF-8 at byte {error.start}") from None
+    before, nul, _ = text.partition("\0")
+    if nul:
+        line = before.count("\n") + 1
+        raise AuthorError(f"content/{path.name}: a NUL byte in line {line}")
+    return text
 
 
 def parsed(path: Path, text: str) -> dict[str, object]:
@@ -58,9 +64,9 @@ def typed(
     value = table.get(name, default)
     where = f"content/{path.name}"
     if value is None:
-        raise AuthorError(f"{where}: {name} is missing, expected {kind.__name__}")
+        raise AuthorError(f"{where}: {name} is missing, expected {KINDS[kind]}")
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise AuthorError(f"{where}: {name} = {value!r}, expected {kind.__name__}")
+        raise AuthorError(f"{where}: {name} = {value!r}, expected {KINDS[kind]}")
     if default is None and isinstance(value, str) and not value.strip():
         raise AuthorError(f"{where}: {name} is empty")
     return value

@@ -1,5 +1,6 @@
 """The build from end to end, on a small write-up made on the spot."""
 
+import errno
 import json
 import os
 import re
@@ -84,12 +85,13 @@ def test_networks_and_epochs_that_are_not_there_are_named(
     built: Small, capsys: pytest.CaptureFixture[str]
 ) -> None:
     built.edit("generators/tiny/trained.py", "    pass", "    epochs: tuple[int, ...] = (1, 9)")
-    assert run(built, "trained", "--force") == 1
-    assert "epochs = [1, 9], but its networks are trained for 3" in capsys.readouterr().out
+    assert run(built, "--check") == 2
+    message = "content/b3-trained.md: epochs = [1, 9], but its networks are trained for 3"
+    assert message in capsys.readouterr().err
     one = '    one: str = "small"\n    one_epochs: tuple[int, ...] = (1, 9)'
     built.edit("generators/tiny/trained.py", "    epochs: tuple[int, ...] = (1, 9)", one)
-    assert run(built, "trained", "--force") == 1
-    assert "one_epochs = [1, 9], but small is trained for 3" in capsys.readouterr().out
+    assert run(built, "trained", "--force") == 2
+    assert "one_epochs = [1, 9], but small is trained for 3" in capsys.readouterr().err
     built.edit("generators/tiny/trained.py", "(1, 9)", "(1,)")
     built.edit("generators/tiny/trained.py", 'networks["small"]', 'networks["smal"]')
     assert run(built, "trained") == 1
@@ -264,6 +266,81 @@ def test_what_is_edited_while_others_are_made_waits_for_the_next_build(small: Sm
     assert not (small.root / "site").exists()
 
 
+@pytest.mark.parametrize("content", [b"another", None])
+def test_a_picture_swapped_while_it_is_read_is_noticed(
+    small: Small, capsys: pytest.CaptureFixture[str], content: bytes | None
+) -> None:
+    place = "context.content / parameters.picture"
+    swap = f"({place}).write_bytes({content!r})" if content else f"({place}).unlink()"
+    small.edit(
+        "generators/tiny/mixed.py", "    return Results(", f"    {swap}\n    return Results("
+    )
+    assert run(small, "mixed") == 1
+    printed = capsys.readouterr()
+    expected = "edited while the section was made" if content else "No such file or directory"
+    assert f"content/input.bin: {expected}" in printed.out + printed.err
+    assert not (small.root / "site/mixed").exists()
+    assert "Traceback" not in printed.err
+
+
+def test_a_hidden_file_is_an_editors_and_no_section(built: Small) -> None:
+    (built.root / "content/.#b1-mixed.md").symlink_to("me@host.1234")
+    (built.root / "content/.b9-swap.md").write_text("not a section")
+    assert run(built, "--check") == 0
+
+
+def test_a_full_disk_is_one_line_and_the_table_is_printed(
+    built: Small, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(built.root / "site")
+
+    def full(path: Path, _: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    for module in ("store", "publishing"):
+        monkeypatch.setattr(f"generators.{module}.write", full)
+    built.edit("content/b1-mixed.md", "scale = 0.5", "scale = 0.6")
+    assert run(built) == 1
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.err
+    assert "No space left on device" in printed.out
+    assert "plain" in printed.out
+    assert re.search(r"build\.py: \S+: No space left on device\n$", printed.err)
+    assert contents(built.root / "site") == before
+
+
+def test_what_lies_in_the_way_is_one_line(built: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(built.root / "site/mixed")
+    (built.root / "site/mixed").write_text("in the way")
+    assert run(built) == 1
+    printed = capsys.readouterr()
+    assert "site/mixed: File exists" in printed.out
+    assert "Traceback" not in printed.err
+
+
+def test_a_draft_is_kept_from_a_site_behind_a_link(
+    built: Small, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (built.root / "site").rename(built.root / "elsewhere")
+    (built.root / "site").symlink_to("elsewhere")
+    monkeypatch.chdir(built.root)
+    for out in ("site", "elsewhere"):
+        assert run(built, "--draft", "--out", out) == 2
+        assert "a draft is never written to site/" in capsys.readouterr().err
+
+
+def test_a_module_that_is_not_utf_8_is_named(
+    built: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = built.root / "generators/tiny/mixed.py"
+    path.write_bytes(path.read_bytes() + "# Größe\n".encode("latin-1"))
+    lines = path.read_bytes().count(b"\n")
+    assert run(built, "--check") == 2
+    error = capsys.readouterr().err
+    assert error.endswith(f"mixed.py:{lines}: not UTF-8\n")
+    assert error.count("\n") == 1
+
+
 def test_words_edited_during_a_build_are_published(small: Small) -> None:
     edit = (
         "    path = context.content / 'b1-mixed.md'\n"
@@ -355,12 +432,15 @@ def test_a_log_gets_a_line_now_and_then(
 def test_two_things_that_are_not_building_are_refused(small: Small) -> None:
     with pytest.raises(SystemExit, match="2"):
         run(small, "--check", "--dry-run")
+    with pytest.raises(SystemExit, match="2"):
+        run(small, "--model", "")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["mixd"], "unknown section 'mixd', did you mean 'mixed'?"),
+        (["MIXED"], "unknown section 'MIXED', did you mean 'mixed'?"),
         (["--explain", "plane"], "unknown section 'plane', did you mean 'plain'?"),
         (["--device", "tpu", "--force"], "--device tpu: this machine has"),
         (["--draft", "--out", "site"], "a draft is never written to site/"),
@@ -382,17 +462,27 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
     [
         ("b1-mixed.md", "scale =", "scael =", "unknown parameter 'scael', did you mean 'scale'?"),
         ("b1-mixed.md", "scale = 0.5", "scale = 1.5", "scale = 1.5, expected 0 to 1"),
-        ("b1-mixed.md", "scale = 0.5", 'scale = "1"', "scale = '1', expected float"),
-        ("b1-mixed.md", "scale = 0.5", "scale = true", "scale = True, expected float"),
+        ("b1-mixed.md", "scale = 0.5", 'scale = "1"', "scale = '1', expected a number"),
+        ("b1-mixed.md", "scale = 0.5", "scale = true", "scale = True, expected a number"),
+        ("b1-mixed.md", "scale = 0.5", "scale = nan", "scale = nan, expected a finite number"),
+        ("b1-mixed.md", "scale = 0.5", 'picture = "../build.py"', "expected a file below content/"),
+        ("b1-mixed.md", "scale = 0.5", 'picture = "/etc/passwd"', "expected a file below content/"),
+        ("b1-mixed.md", "scale = 0.5", 'picture = "b1-mixed"', "no file content/b1-mixed (there are: input.bin)"),
         ("b1-mixed.md", "scale = 0.5", 'picture = "inputs.bin"', "did you mean 'input.bin'?"),
         ("b1-mixed.md", "scale = 0.5", "scale = ", "Invalid value (at line 7, column 9)"),
+        ("b1-mixed.md", 'number = "1"', "number = 1", "number = 1, expected text in quotes"),
+        ("b1-mixed.md", "Words before", "Words \0 before", "a NUL byte in line 9"),
+        ("site.toml", "[parts.b]", "address = 'foo bar'\n[parts.b]", "'foo bar', expected one that begins with https://"),
+        ("site.toml", "[parts.b]", "[parts.b]\nmodel = 'mini-iff'", "parts.b: model 'mini-iff': no folder"),
+        ("site.toml", "[parts.b]", "[parts.b]\nmodel = 'Mini-IF'", "did you mean 'mini-if'?"),
+        ("site.toml", "[parts.b]", "[parts.b]\nmodel = 'mini-if'\njudge = 'foo'", "parts.b: judge: 'foo' is neither"),
         ("b1-mixed.md", 'part = "b"', 'part = "c"', "part = 'c' (there are: b)"),
         ("b1-mixed.md", "title =", "titel =", "unknown key 'titel', did you mean 'title'?"),
         ("b1-mixed.md", "tiny.mixed", "tiny.mixde", "no such module in generators/, did you mean 'tiny.mixed'?"),
         ("b1-mixed.md", "+++\nWords", "Words", "expected front matter between two lines +++"),
         ("b3-trained.md", '["small"]', '["smal"]', "unknown network 'smal', did you mean 'small'?"),
         ("site.toml", "epochs", "epoch", "unknown parameter 'epoch', did you mean 'epochs'?"),
-        ("site.toml", "seed = 180", 'seed = "180"', "seed = '180', expected int"),
+        ("site.toml", "seed = 180", 'seed = "180"', "seed = '180', expected a whole number"),
         ("site.toml", "title = \"A small", "titel = \"A small", "did you mean 'title'?"),
         ("b1-mixed.md", 'number = "1"', 'number = "2"', "B2 is also the number of b1-mixed.md"),
         ("b3-trained.md", '["small"]', "[1]", "unknown network '1'"),
@@ -422,6 +512,17 @@ def test_an_authors_mistake_is_one_line_that_names_the_file(
         ("Range(0, 1)", "Range(0)", "Parameters.scale: Range(0), expected two numbers"),
         ("columns: int = 2", "columns: int = len('ab')", "Parameters.columns: len('ab'), expected"),
         ("columns: int = 2", "columns: int | None = 2", "Parameters.columns: a type of int | None"),
+        (
+            "columns: int = 2",
+            "columns: Annotated[int] = 2",
+            "Parameters.columns: Annotated without",
+        ),
+        (
+            "@dataclass(frozen=True)\nclass Parameters",
+            "class Parameters",
+            "Parameters is no dataclass",
+        ),
+        ("    mean: float\n", "    mean: float\n\n\nx = '\0'\n", "null bytes"),
     ],
 )
 def test_a_wrong_declaration_is_one_line(
@@ -433,6 +534,19 @@ def test_a_wrong_declaration_is_one_line(
     assert message in error
     assert "mixed" in error
     assert error.count("\n") == 1
+
+
+def test_an_empty_list_is_refused_where_the_default_is_not_empty(
+    built: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built.edit("content/b1-mixed.md", "scale = 0.5", "columns = []")
+    module = "generators/tiny/mixed.py"
+    built.edit(module, "columns: int = 2", "columns: tuple[int, ...] = (2,)")
+    assert run(built, "--check") == 2
+    message = "content/b1-mixed.md: columns is empty, expected a list of one or more"
+    assert message in capsys.readouterr().err
+    built.edit(module, "columns: tuple[int, ...] = (2,)", "columns: tuple[int, ...] = ()")
+    assert run(built, "--check") == 1
 
 
 def test_a_section_names_the_picture_that_stands_for_it(built: Small) -> None:
@@ -460,6 +574,11 @@ def test_a_section_names_the_picture_that_stands_for_it(built: Small) -> None:
         ),
         ("title =", 'picture = "curv"\ntitle =', "'curv', no such figure, did you mean 'curve'?"),
         ("Words before", "TODO before", "'TODO' in line 1 of the text"),
+        ("Words before", "$$ x + y\n\nWords before", "'$$' in the text begins what does not end"),
+        ("Words before", "Words[^2] before", "'[^2]' in the text begins what does not end"),
+        ("Words before", "```\nWords before", "'```' in the text begins what does not end"),
+        ("Words before", "<div class='x'>\n\nWords before", "<div> is not closed"),
+        ("Words before", "Words</b> before", "</b> closes nothing"),
         ("Words before", "[Words](nowhere.html) before", "b1-mixed.md: link to nowhere.html"),
         ("Words before", "[Words](#nowhere) before", "no such anchor"),
         ("![](figure:curve)", "and ![](figure:curve)", "figure 'curve' must stand in a"),
@@ -479,6 +598,25 @@ def test_the_lint_fails_the_build_until_it_is_mended(
     built.edit("content/b1-mixed.md", new, old) if new else None
     if new:
         assert run(built) == 0
+
+
+def test_code_may_hold_what_looks_unclosed(built: Small) -> None:
+    built.edit(
+        "content/b1-mixed.md", "Words before", "`$$`, `[^2]` and <kbd>x</kbd><br>Words before"
+    )
+    assert run(built) == 0
+
+
+def test_a_section_named_like_a_place_of_the_page_is_told_so(
+    built: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (built.root / "content/b2-plain.md").rename(built.root / "content/b2-mixed-sheet.md")
+    assert run(built, "--render-only") == 1
+    error = capsys.readouterr().err
+    found = (
+        "content/b2-mixed-sheet.md: the id 'mixed-sheet' occurs twice; give its file another name"
+    )
+    assert found in error
 
 
 def test_links_that_lead_nowhere_are_found(

@@ -124,6 +124,10 @@ def test_the_wrong_stage_is_refused_by_name(cascade: Path, tmp_path: Path) -> No
         (tmp_path / part).write_text(json.dumps({"in_channels": 4}))
     with pytest.raises(AuthorError, match=r"takes 4 channels, .* this is no stage of a cascade"):
         load_stage(tmp_path, 1, CPU)
+    for damage in ("{", "[]"):
+        (tmp_path / "unet/config.json").write_text(damage)
+        with pytest.raises(AuthorError, match=r"unet/config.json: damaged"):
+            load_stage(tmp_path, 1, CPU)
 
 
 def test_the_spread_of_a_fixed_variance_is_passed_over(text: tuple[Tensor, Tensor]) -> None:

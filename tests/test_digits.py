@@ -130,6 +130,7 @@ def test_a_wrong_data_file_is_refused_by_name(
     sums = {path.name: datasets.md5(path) for path in folder.iterdir()}
     monkeypatch.setitem(datasets.DATASETS, "mnist", datasets.Dataset("MNIST_DIR", sums, ()))
     assert datasets.find("mnist", str(folder)) == folder
+    assert datasets.find("mnist", folder.name, folder.parent) == folder
     damage(folder / "train-images-idx3-ubyte.gz")
     with pytest.raises(AuthorError, match=message):
         datasets.find("mnist", str(folder))

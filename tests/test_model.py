@@ -159,7 +159,7 @@ def test_only_the_embedded_cascade_is_judged_by_its_judge_unasked(tmp_path: Path
     [
         ("", "expected mini-if, a folder, a Hub id"),
         ("a/one, b/two, c/three", "expected mini-if, a folder"),
-        ("nowhere", "'nowhere': no folder and none of DeepFloyd's stages 1"),
+        ("nowhere", "'nowhere': no folder here and none of DeepFloyd's stages 1"),
         ("a/one, ../x", "'../x' is neither a folder nor a Hub id"),
     ],
 )
@@ -217,7 +217,7 @@ def test_what_a_section_says_itself_stands_above_its_model(suited: Small) -> Non
     ("given", "said"),
     [
         ("skale = 2", "content/site.toml: unknown key 'skale', did you mean 'scale'?"),
-        ("scale = 'big'", "content/site.toml, models: scale = 'big', expected float"),
+        ("scale = 'big'", "content/site.toml, models: scale = 'big', expected a number"),
     ],
 )
 def test_what_no_section_takes_is_refused_for_a_model(

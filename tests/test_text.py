@@ -171,9 +171,10 @@ def test_a_dictionary_of_anything_else_is_refused(content: object, tmp_path: Pat
     torch.save(content, tmp_path / "words.pt")
     with pytest.raises(AuthorError, match=r"words.pt: .*(expected|holds more than tensors)"):
         read_dictionary(tmp_path / "words.pt", 4)
-    (tmp_path / "words.pt").write_bytes(b"PK no archive")
-    with pytest.raises(AuthorError, match=r"words.pt: damaged"):
-        read_dictionary(tmp_path / "words.pt", 4)
+    for noise in (b"PK no archive", b"abc", b"", bytes(range(256))):
+        (tmp_path / "words.pt").write_bytes(noise)
+        with pytest.raises(AuthorError, match=r"words.pt: damaged"):
+            read_dictionary(tmp_path / "words.pt", 4)
 
 
 def test_a_dictionary_of_another_width_is_refused(cascade: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -67,7 +68,7 @@ def open_cascade(
     @cache
     def dictionary() -> dict[str, Tensor]:
         folder = folder_of(model, 1, partial(hub.fetch, patterns=["unet/*.json"]))
-        width = json.loads((folder / "unet" / "config.json").read_text())["encoder_hid_dim"]
+        width = read_table(folder / "unet" / "config.json")["encoder_hid_dim"]
         return read_dictionary(Path(model.embeddings), width)
 
     def found(prompts: Sequence[str]) -> Tensor:
@@ -89,6 +90,20 @@ def folder_of(model: Model, number: Number, fetch: Callable[[str], Path]) -> Pat
     return Path(place)
 
 
+def read_table(path: Path) -> dict[str, Any]:
+    """Return what a configuration of diffusers or transformers says.
+
+    Raises: AuthorError naming the file when it is damaged.
+    """
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as error:
+        raise AuthorError(f"{path}: damaged ({error})") from None
+    if not isinstance(found, dict):
+        raise AuthorError(f"{path}: damaged, expected {{name: value}}")
+    return found
+
+
 def encoder_of(model: Model) -> str:
     """Return what the text encoder of a model is known by."""
     known = model.identity.get("model") or model.identity["model stage 1"]
@@ -104,7 +119,7 @@ def check_stage(folder: Path, number: Number) -> None:
     Raises: AuthorError naming the folder, and the stage that it is instead.
     """
     require(folder, "unet/config.json", "scheduler/scheduler_config.json")
-    found = json.loads((folder / "unet" / "config.json").read_text()).get("in_channels")
+    found = read_table(folder / "unet" / "config.json").get("in_channels")
     if found != CHANNELS[number]:
         other = [each for each, channels in CHANNELS.items() if channels == found]
         this = f"stage {other[0]}; give --model STAGE1,STAGE2" if other else "no stage of a cascade"
@@ -134,7 +149,7 @@ def load_stage(
     unet = read_network(
         UNet2DConditionModel, folder / "unet", affordable(folder / "unet", dtype, device)
     )
-    size = json.loads((folder / "unet" / "config.json").read_text())["sample_size"]
+    size = read_table(folder / "unet" / "config.json")["sample_size"]
     most = most_images(unet, size, device)
     noise = noising if number == 2 else None
     return Stage(settle(unet, device), schedule, size, device, noise, most)
@@ -153,7 +168,7 @@ def most_images(unet: nn.Module, size: int, device: torch.device) -> int:
 def tokenizer_of(folder: Path) -> PreTrainedTokenizerBase:
     """Return the tokenizer of a stage 1 folder, which lies there before the encoder's weights."""
     require(folder, "text_encoder/config.json")
-    config = json.loads((folder / "text_encoder" / "config.json").read_text())
+    config = read_table(folder / "text_encoder" / "config.json")
     return read_tokenizer(folder / "tokenizer", config["d_model"], config["vocab_size"])
 
 

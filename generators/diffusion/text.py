@@ -115,7 +115,7 @@ def read_dictionary(path: Path, width: int) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise AuthorError(f"{path}: {error.strerror}") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError):
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError):
         raise AuthorError(f"{path}: damaged, or holds more than tensors") from None
     expected = (1, TOKENS, width)
     if not isinstance(content, dict) or not content:

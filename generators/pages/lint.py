@@ -17,6 +17,15 @@ PAGE_BYTES, FIGURE_BYTES = 2_000_000, 2_000_000
 SCHEMES = ("http", "https", "mailto", "data")
 PLACEHOLDER = re.compile(r"\b(TODO|FIXME|XXX|TBD|SEED_HERE|YOUR_\w+|[Ll]orem ipsum)\b")
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+LEFT = re.compile(r"\$\$|\\[(\[]|\[\^[^\]\s]+\]|```|~~~")
+"""What Markdown leaves in a text when mathematics, a note or code has a beginning and no end."""
+VERBATIM = ("code", "pre", "script", "style", "svg", "textarea")
+VOID = (
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track",
+    "wbr",
+)  # fmt: skip
+OPTIONAL = ("p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "option")
+"""Elements that HTML does not want to be closed."""
 MENTION = re.compile(r"!\[[^\]]*\]\(figure:([^)]*)\)")
 
 
@@ -69,10 +78,17 @@ def page_findings(
         size = len(pages[name].encode())
         if size > PAGE_BYTES:
             yield f"{name}: {size:,} bytes, at most {PAGE_BYTES:,}"
+
+        def origin(section: str, page: str = name) -> str:
+            return f"content/{texts[section].path.name}" if section in texts else page
+
         for twin in sorted(each for each, count in Counter(outline.names).items() if count > 1):
-            yield f"{name}: the id {twin!r} occurs twice"
+            remedy = "; give its file another name" if twin in texts else ""
+            yield f"{origin(twin)}: the id {twin!r} occurs twice{remedy}"
         for image in outline.silent:
             yield f"{name}: {image} has no alternative text"
+        for section_name, rest in outline.left:
+            yield f"{origin(section_name)}: {rest}"
         for link in outline.links:
             section = texts.get(link.section)
             where = (
@@ -102,18 +118,23 @@ class Link(NamedTuple):
 
 
 class Outline(HTMLParser):
-    """The links, ids and images without alternative of one page."""
+    """The links, ids, images without alternative and open ends of one page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.links: list[Link] = []
         self.names: list[str] = []
         self.silent: list[str] = []
+        self.left: list[tuple[str, str]] = []
+        self.open: list[tuple[str, bool]] = []
         self.section = ""
         self.feed(page)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         given = dict(attributes)
+        if tag not in VOID:
+            is_verbatim = tag in VERBATIM or given.get("class") == "arithmatex"
+            self.open.append((tag, is_verbatim or self.is_verbatim))
         if tag == "section":
             self.section = given.get("id") or ""
         if given.get("id"):
@@ -126,6 +147,25 @@ class Outline(HTMLParser):
             if ADDRESS.match(link) or (link and not is_elsewhere):
                 self.links.append(Link(link, self.section, tag == "img"))
 
+    @property
+    def is_verbatim(self) -> bool:
+        return bool(self.open) and self.open[-1][1]
+
+    def handle_data(self, data: str) -> None:
+        if not self.is_verbatim and (found := LEFT.search(data)):
+            self.left.append((self.section, f"{found[0]!r} in the text begins what does not end"))
+
     def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            self.close_tag(tag)
         if tag == "section":
             self.section = ""
+
+    def close_tag(self, tag: str) -> None:
+        """Close an element, and those inside it that were left open."""
+        if tag not in [name for name, _ in self.open]:
+            self.left.append((self.section, f"</{tag}> closes nothing"))
+            return
+        while (inner := self.open.pop()[0]) != tag:
+            if inner not in OPTIONAL:
+                self.left.append((self.section, f"<{inner}> is not closed"))
