@@ -56,7 +56,7 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     add("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     add("--threads", type=positive, metavar="N", help="CPU threads (default: one per core)")
     add("--out", type=Path, metavar="DIR", help="write the site there (default: site)")
-    chosen = parser.parse_args(arguments)
+    chosen = parser.parse_intermixed_args(arguments)
     others = ("check", "explain", "dry_run", "list", "serve")
     if chosen.accept and any(getattr(chosen, each) for each in others):
         parser.error("--accept: it takes over, and does none of --check, --explain, --list, …")

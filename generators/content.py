@@ -19,6 +19,7 @@ from generators.parameters import (
 from generators.tables import parsed, refuse_unknown, split, tables, text_of, typed
 
 PART = re.compile(r"[a-z0-9-]+")
+NUMBER = re.compile(r"\d+(\.\d+)*")
 ADDRESS = re.compile(r"https?://[^\s/]\S*")
 SITE_KEYS = {
     "title", "author", "description", "address", "seed", "data", "parts", "models", "networks",
@@ -252,12 +253,15 @@ def section(
     parameters = quick if draft else checked(given, fields, where, path.parent)
     found = networks_in(table, networks, path)
     refuse_later(parameters, found, where)
+    number = typed(table, "number", str, path)
+    if not NUMBER.fullmatch(number):
+        raise AuthorError(f"{where}: number = {number!r}, expected one such as '1.2'")
     return Section(
         name[1],
         path,
         typed(table, "title", str, path),
         part,
-        typed(table, "number", str, path),
+        number,
         generator,
         parameters,
         [field.name for field in fields if "File" in field.kind],

@@ -103,7 +103,7 @@ def second_of(places: list[str]) -> list[str]:
         expected = f"{EMBEDDED[0]}, a folder, a Hub id such as DeepFloyd/IF-I-L-v1.0"
         hint = near if near.endswith("?") else f", expected {expected}, or STAGE1,STAGE2"
         raise AuthorError(
-            f"model {places[0]!r}: no folder here and none of DeepFloyd's stages 1{hint}"
+            f"model {places[0]!r}: no folder of the checkout, no stage 1 of DeepFloyd's{hint}"
         )
     return [f"{found[1]}IF-II-{SECOND[found[2]]}{found[3] or ''}"]
 

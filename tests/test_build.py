@@ -440,6 +440,7 @@ def test_two_things_that_are_not_building_are_refused(small: Small) -> None:
     ("arguments", "message"),
     [
         (["mixd"], "unknown section 'mixd', did you mean 'mixed'?"),
+        (["plain", "--check", "mixd"], "unknown section 'mixd', did you mean 'mixed'?"),
         (["MIXED"], "unknown section 'MIXED', did you mean 'mixed'?"),
         (["--explain", "plane"], "unknown section 'plane', did you mean 'plain'?"),
         (["--device", "tpu", "--force"], "--device tpu: this machine has"),
@@ -470,6 +471,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
         ("b1-mixed.md", "scale = 0.5", 'picture = "b1-mixed"', "no file content/b1-mixed (there are: input.bin)"),
         ("b1-mixed.md", "scale = 0.5", 'picture = "inputs.bin"', "did you mean 'input.bin'?"),
         ("b1-mixed.md", "scale = 0.5", "scale = ", "Invalid value (at line 7, column 9)"),
+        ("b1-mixed.md", 'number = "1"', 'number = "x y"', "number = 'x y', expected one such as '1.2'"),
         ("b1-mixed.md", 'number = "1"', "number = 1", "number = 1, expected text in quotes"),
         ("b1-mixed.md", "Words before", "Words \0 before", "a NUL byte in line 9"),
         ("site.toml", "[parts.b]", "address = 'foo bar'\n[parts.b]", "'foo bar', expected one that begins with https://"),
@@ -579,6 +581,7 @@ def test_a_section_names_the_picture_that_stands_for_it(built: Small) -> None:
         ("Words before", "```\nWords before", "'```' in the text begins what does not end"),
         ("Words before", "<div class='x'>\n\nWords before", "<div> is not closed"),
         ("Words before", "Words</b> before", "</b> closes nothing"),
+        ("Words before", "![a](input.bin) before", "does not exist; a section's pictures are what"),
         ("Words before", "[Words](nowhere.html) before", "b1-mixed.md: link to nowhere.html"),
         ("Words before", "[Words](#nowhere) before", "no such anchor"),
         ("![](figure:curve)", "and ![](figure:curve)", "figure 'curve' must stand in a"),

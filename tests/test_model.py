@@ -159,7 +159,7 @@ def test_only_the_embedded_cascade_is_judged_by_its_judge_unasked(tmp_path: Path
     [
         ("", "expected mini-if, a folder, a Hub id"),
         ("a/one, b/two, c/three", "expected mini-if, a folder"),
-        ("nowhere", "'nowhere': no folder here and none of DeepFloyd's stages 1"),
+        ("nowhere", "'nowhere': no folder of the checkout, no stage 1 of DeepFloyd's"),
         ("a/one, ../x", "'../x' is neither a folder nor a Hub id"),
     ],
 )

@@ -106,7 +106,9 @@ def page_findings(
                 if anchor and anchor not in outlines[target].names:
                     yield f"{where}: link to {link.address}, where there is no such anchor"
             elif target not in pages and (target in gone or not (out / target).is_file()):
-                yield f"{where}: link to {link.address}, which does not exist"
+                is_ours = section is not None and (section.path.parent / target).is_file()
+                hint = "; a section's pictures are what its figures yield" * is_ours
+                yield f"{where}: link to {link.address}, which does not exist{hint}"
 
 
 class Link(NamedTuple):
