@@ -88,21 +88,24 @@ def test_the_section_judges_every_network(folder: Path, tmp_path: Path) -> None:
     networks = {
         "flow-time": trained(flow, tmp_path / "plain", folder, hidden=4),
         "flow-deep": trained(deep, tmp_path / "deep", folder, width=8),
+        "cool": trained(deep, tmp_path / "cool", folder, width=8, decay=0.01),
         "bare": trained(deep, tmp_path / "bare", folder, width=8, informed=False),
         "judge-features": judge_in(tmp_path / "judge", folder),
     }
     parameters = section.Parameters(
-        ("flow-time", "bare"), ("plain", "bare"), "flow-time", "flow-deep", (1, 2), (2,),
+        ("flow-time", "bare"), ("plain", "bare"), "flow-time", "flow-deep", "cool", (1, 2), (2,), (1, 2),
         count=20, references=40, evaluations=4,
     )  # fmt: skip
     results = section.experiment(context(networks, folder), parameters)
-    assert results.scores.shape == (5, 4)
-    assert results.samples.shape == (5, 10, 28, 28)
+    assert results.scores.shape == (7, 4)
+    assert results.samples.shape == (7, 10, 28, 28)
     assert np.isfinite(results.scores).all()
     # The last epoch of the plain one stands among the small ones and among the large ones.
     np.testing.assert_array_equal(results.samples[0], results.samples[3])
     np.testing.assert_array_equal(results.scores[0], results.scores[3])
     assert (results.samples[1] != results.samples[4]).any()
+    # Rates differ from the second epoch on.
+    assert (results.samples[4] != results.samples[6]).any()
     path = tmp_path / "results.safetensors"
     path.write_bytes(pack(results))
     outputs = list(section.figures(unpack(path, section.Results), parameters))
@@ -110,10 +113,11 @@ def test_the_section_judges_every_network(folder: Path, tmp_path: Path) -> None:
     assert numbers["floor-times"] == "1.0"
     assert numbers["deep-2-recall"] == f"{results.scores[4, 3]:.2f}"
     assert numbers["plain-1-distance"] == f"{results.scores[2, 0]:.2f}"
-    assert numbers["gain"] == f"{results.scores[3, 0] / results.scores[4, 0]:.1f}"
-    assert numbers["cost"] == f"{results.computations[3] / results.computations[4]:.1f}"
+    assert numbers["cooled-1-precision"] == f"{results.scores[5, 2]:.2f}"
+    assert numbers["gain"] == f"{results.scores[3, 0] / results.scores[6, 0]:.1f}"
+    assert numbers["cost"] == f"{results.computations[3] / results.computations[6]:.1f}"
     small, full = (each for each in outputs if isinstance(each, Panels))
-    assert (len(small.rows), len(full.rows)) == (2, 3)
+    assert (len(small.rows), len(full.rows)) == (2, 5)
     wrong = section.Parameters(("flow-time",), ("plain", "bare"), count=20)
     with pytest.raises(AuthorError, match="1 small, 2 labels"):
         section.experiment(context(networks, folder), wrong)

@@ -16,7 +16,7 @@ from generators.digits.jury import jury, nearest_images
 from generators.digits.many import Ancestral, Ddim, Integrated, Sampler, samples
 from generators.digits.respacing import falling, respaced
 from generators.errors import AuthorError
-from generators.figure import Context, Number, Trained
+from generators.figure import Context, Number, Panels, Trained
 from generators.part_b import quality
 from generators.results import pack, unpack
 
@@ -141,12 +141,17 @@ def test_the_section_fills_its_tables(folder: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     chosen = quality.Parameters(
         steps=12, count=20, references=40, evaluations=(2, 4), scales=(1.0, 2.0),
-        guided_evaluations=4, flow_epochs=(1,),
+        guided_evaluations=4, diffusion_epochs=(1, 2), flow_epochs=(1,),
     )  # fmt: skip
     results = quality.experiment(context, chosen)
     assert results.steps.shape == (5, 2, 5)
     assert results.sweep.shape == (2, 5)
-    assert results.earlier.shape == (1, 5)
+    assert results.earlier.shape == (3, 5)
+    # The last epoch among the earlier ones is the network that the other tables ask.
+    assert results.earlier[1].tolist() == results.steps[0, -1].tolist()
+    assert results.earlier[0].tolist() != results.earlier[1].tolist()
+    assert results.floors.shape == (quality.FLOORS, 5)
+    assert results.floors[:, 1].std() > 0
     assert np.isfinite(np.concatenate([results.steps.ravel(), results.sweep.ravel()])).all()
     assert results.near.shape[1:] == (4, 28, 28)
     path = tmp_path / "results.safetensors"
@@ -154,7 +159,14 @@ def test_the_section_fills_its_tables(folder: Path, tmp_path: Path) -> None:
     outputs = list(quality.figures(unpack(path, quality.Results), chosen))
     numbers = {each.name: each.text for each in outputs if isinstance(each, Number)}
     assert numbers["floor-times"] == "1.0"
-    assert {"heun-4-recall", "ddim-2-distance", "scale-2-accuracy", "epoch-1-times"} <= set(numbers)
+    at = results.floors[:, 1]
+    told = [numbers[f"floor-{name}"] for name in ("least", "distance", "most")]
+    assert told == [f"{each:.2f}" for each in (at.min(), at.mean(), at.max())]
+    assert {"heun-4-recall", "ddim-2-distance", "scale-2-accuracy"} <= set(numbers)
+    assert {"diffusion-epoch-2-recall", "flow-epoch-1-times"} <= set(numbers)
+    sheets = {each.name: each for each in outputs if isinstance(each, Panels)}
+    wanted = [str(digit) for digit in results.asked]
+    assert {tuple(sheets[name].columns) for name in ("few", "many", "guided")} == {tuple(wanted)}
     shown = [each.name for each in outputs if not isinstance(each, Number)]
     assert shown == ["steps", "few", "many", "guidance", "guided", "nearest"]
     odd = quality.Parameters(steps=12, evaluations=(3,), scales=(1.0, 2.0))

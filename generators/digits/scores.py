@@ -44,7 +44,7 @@ def steps_plot(
     return Plot(
         "steps",
         "Fréchet distance to the training digits against evaluations of the network, without "
-        f"guidance. As many real test digits are at {height:.2f}, the dashed line.",
+        f"guidance. As many real test digits are at {height:.2f} on average, the dashed line.",
         f"A curve for each of {', '.join(names)}: between {at[:, 0].min():.2g} and "
         f"{at[:, 0].max():.2g} at {evaluations[0]} evaluations, between {at[:, -1].min():.2g} and "
         f"{at[:, -1].max():.2g} at {evaluations[-1]}; a dashed line at {height:.2g}.",
@@ -79,13 +79,19 @@ def guidance_plot(scales: Sequence[float], scores: Scores) -> Plot:
 
 
 def sampler_panels(
-    name: str, samplers: Sequence[str], evaluations: int, images: NDArray[np.uint8]
+    name: str,
+    samplers: Sequence[str],
+    evaluations: int,
+    images: NDArray[np.uint8],
+    asked: Sequence[str],
 ) -> Panels:
-    """Show samples (sampler, N, 28, 28), a row for each sampler."""
+    """Show samples (sampler, N, 28, 28) of the N digits `asked`, a row for each sampler."""
     return Panels(
         name,
-        f"The same noise under every sampler, {evaluations} evaluations each.",
+        f"The same noise under every sampler, {evaluations} evaluations each; above each column "
+        "the digit asked for.",
         f"Rows of handwritten digits, one row for each sampler, after {evaluations} evaluations.",
         images,
-        labels=list(samplers),
+        asked,
+        samplers,
     )

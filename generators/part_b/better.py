@@ -45,14 +45,16 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True)
 class Parameters:
-    """Networks of a small budget and what each is called; and two of all digits, by epochs."""
+    """Networks of a small budget and what each is called; and three of all digits, by epochs."""
 
     small: tuple[str, ...] = ("flow-decayed", "deep-small")
     labels: tuple[str, ...] = ("the exercise's", "deep")
     plain: str = "flow-time"
     deep: str = "flow-deep"
+    cooled: str = "flow-cooled"
     plain_epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 5, 10)
     deep_epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 5, 10)
+    cooled_epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (5, 10)
     features: str = "judge-features"
     count: Annotated[int, Range(10, 10000)] = 10000
     references: Annotated[int, Range(100, 60000)] = 60000
@@ -64,8 +66,8 @@ class Results:
     """Scores, in the order of `Score`, and the first ten samples of each network.
 
     `floor` (4,) is what real test digits get; `scores` (N, 4) and `samples` (N, 10, 28, 28), all
-    from one noise, are those of the small networks, of the plain one after each of its epochs and
-    of the deep one after each of its own. `computations` are the multiplications, in millions, of
+    from one noise, are those of the small networks, then of the plain, the deep and the cooled one
+    after each of their epochs. `computations` are the multiplications, in millions, of
     one evaluation by the same.
     """
 
@@ -147,15 +149,17 @@ def cells_of(parameters: Parameters, epochs: dict[str, int]) -> list[Cell]:
         Cell(name, epochs.get(name, 0), name, label)
         for name, label in zip(parameters.small, parameters.labels, strict=True)
     ]
-    plain = [
-        Cell(parameters.plain, epoch, f"plain-{epoch}", f"the exercise's, epoch {epoch}")
-        for epoch in parameters.plain_epochs
+    several = (
+        ("plain", parameters.plain, "the exercise's", parameters.plain_epochs),
+        ("deep", parameters.deep, "deep", parameters.deep_epochs),
+        ("cooled", parameters.cooled, "deep and cooled", parameters.cooled_epochs),
+    )
+    full = [
+        Cell(network, epoch, f"{name}-{epoch}", f"{label}, epoch {epoch}")
+        for name, network, label, epochs in several
+        for epoch in epochs
     ]
-    deep = [
-        Cell(parameters.deep, epoch, f"deep-{epoch}", f"deep, epoch {epoch}")
-        for epoch in parameters.deep_epochs
-    ]
-    return [*small, *plain, *deep]
+    return [*small, *full]
 
 
 def network_of(trained: Trained, epoch: int) -> nn.Module:
@@ -180,9 +184,10 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     for cell, scores, cost in zip(cells, results.scores, results.computations, strict=True):
         yield from numbers_of(cell.name, scores, results.floor)
         yield Number(f"{cell.name}-computations", f"{cost:.0f}")
-    first, last = len(parameters.small), len(cells) - len(parameters.deep_epochs) - 1
-    yield Number("gain", f"{results.scores[last][0] / results.scores[-1][0]:.1f}")
-    yield Number("cost", f"{results.computations[last] / results.computations[-1]:.1f}")
+    first = len(parameters.small)
+    plain = first + len(parameters.plain_epochs) - 1
+    yield Number("gain", f"{results.scores[plain][0] / results.scores[-1][0]:.1f}")
+    yield Number("cost", f"{results.computations[plain] / results.computations[-1]:.1f}")
     yield Panels(
         "small",
         "The same noise under the networks of the small budget, a column for each.",
@@ -192,7 +197,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     )
     yield Panels(
         "full",
-        "The same noise under both networks of all digits.",
+        "The same noise under the networks that saw all digits.",
         "Rows of handwritten digits, a row for each network and epoch.",
         results.samples[first:],
         labels=[cell.label for cell in cells[first:]],

@@ -1,7 +1,7 @@
 """B3.1: both methods judged by numbers: by sampler and steps, by guidance, by epoch, by memory."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Annotated
 
@@ -12,16 +12,20 @@ from torch import Tensor
 
 from generators.digits.comparison import Cell, Table, comparison_with, drawn
 from generators.digits.data import load
+from generators.digits.ddpm import linear
 from generators.digits.flow import midpoint
 from generators.digits.jury import Score, nearest_images
-from generators.digits.many import Integrated, samplers
+from generators.digits.many import Ancestral, Integrated, Sampler, samplers
 from generators.digits.scores import guidance_plot, sampler_panels, score_numbers, steps_plot
 from generators.errors import AuthorError
 from generators.figure import Context, Number, Output, Panels
 from generators.parameters import Range
+from generators.streams import stream
 
 SHOWN = 10
 NEAREST = 3
+FLOORS = 20
+"""How many times as many test digits as there are samples are drawn and judged."""
 MIDPOINT = Integrated(midpoint, 2)
 
 
@@ -38,25 +42,28 @@ class Parameters:
     scales: Annotated[tuple[float, ...], Range(0, 100)] = (1.0, 1.5, 2.0, 3.0, 5.0)
     scale: Annotated[float, Range(0, 100)] = 2.0
     guided_evaluations: Annotated[int, Range(2, 10000)] = 10
-    flow_epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 2)
+    diffusion_epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 5)
+    flow_epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 5)
 
 
 @dataclass(frozen=True)
 class Results:
     """Scores along the last axis, in the order of `jury.Score`, and the first ten samples of each.
 
-    `floor` (5,) is what real test digits get, `steps` (sampler, evaluations, 5), `sweep` (scale,
-    5), `earlier` (epoch, 5), `by_steps` and `by_scale` their pictures; `near` (digit, 4, 28, 28)
-    the sample of each digit that is nearest to a training digit and its nearest three, `distances`
-    (2, N) of samples and of test digits to the nearest one.
+    `floors` (draw, 5) is what real test digits get, `steps` (sampler, evaluations, 5), `sweep`
+    (scale, 5), `earlier` (epoch of diffusion, then of flow matching, 5), `by_steps` and `by_scale`
+    their pictures, of the digits `asked` (10,); `near` (digit, 4, 28, 28) the sample of each digit
+    that is nearest to a training digit and its nearest three, `distances` (2, N) of samples and of
+    test digits to the nearest one.
     """
 
-    floor: NDArray[np.float32]
+    floors: NDArray[np.float32]
     steps: NDArray[np.float32]
     sweep: NDArray[np.float32]
     earlier: NDArray[np.float32]
     by_steps: NDArray[np.uint8]
     by_scale: NDArray[np.uint8]
+    asked: NDArray[np.int64]
     near: NDArray[np.uint8]
     distances: NDArray[np.float32]
 
@@ -68,20 +75,20 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     context.networks[parameters.diffusion].expect(steps=parameters.steps)
     folder = context.dataset("mnist")
     data = load(folder, "train").first(parameters.references).images
-    test = drawn(load(folder, "t10k"), parameters.count, context.stream("test"))
+    fresh = load(folder, "t10k")
+    test = drawn(fresh, parameters.count, context.stream("test"))
     judges = (parameters.features, parameters.answers)
     comparison = comparison_with(context, judges, data, test)
 
     def table(what: str, cells: list[Cell]) -> Table:
         return comparison.table(cells, lambda done: context.progress(what, done, len(cells)))
 
-    last = context.networks[parameters.flow].epochs
-    by_steps = cells_by_steps(context, parameters)
-    by_scale = cells_with_guidance(context, parameters, last, parameters.scales)
-    by_epochs = cells_by_epochs(context, parameters)
-    steps = table("samplers", by_steps)
-    sweep = table("guidance", by_scale)
-    earlier = table("epochs", by_epochs)
+    steps = table("samplers", cells_by_steps(context, parameters))
+    sweep = table("guidance", cells_by_guidance(context, parameters))
+    earlier = table("epochs", cells_by_epochs(context, parameters))
+    seeds = [stream(context.stream("floors"), draw) for draw in range(FLOORS)]
+    draws = [drawn(fresh, parameters.count, seed) for seed in seeds]
+    floors = [replace(comparison, wanted=each).score(each.images) for each in draws]
     guided = sweep.images[parameters.scales.index(parameters.scale)]
     found = nearest_images(guided, data, NEAREST)
     closest = closest_of_each(found.distances[:, 0], test.labels)
@@ -89,12 +96,13 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     of_test = nearest_images(test.images, data, 1).distances[:, 0]
     shape = (-1, len(parameters.evaluations))
     return Results(
-        comparison.score(test.images),
+        np.stack(floors),
         steps.scores.reshape(*shape, len(Score._fields)),
         sweep.scores,
         earlier.scores,
         steps.images[:, :SHOWN].reshape(*shape, SHOWN, 28, 28).numpy(),
         sweep.images[:, :SHOWN].numpy(),
+        test.labels[:SHOWN].numpy(),
         near.numpy(),
         torch.stack((found.distances[:, 0], of_test)).numpy(),
     )
@@ -105,15 +113,6 @@ def closest_of_each(distances: Tensor, labels: Tensor) -> Tensor:
     places = torch.arange(len(labels))
     return torch.stack([places[labels == each][distances[labels == each].argmin()]
                         for each in labels.unique()])  # fmt: skip
-
-
-def cells_by_epochs(context: Context, parameters: Parameters) -> list[Cell]:
-    """Return the flow network after each of some epochs, guided."""
-    return [
-        cell
-        for epoch in parameters.flow_epochs
-        for cell in cells_with_guidance(context, parameters, epoch, (parameters.scale,))
-    ]
 
 
 def cells_by_steps(context: Context, parameters: Parameters) -> list[Cell]:
@@ -129,18 +128,36 @@ def cells_by_steps(context: Context, parameters: Parameters) -> list[Cell]:
     return cells
 
 
-def cells_with_guidance(
-    context: Context, parameters: Parameters, epoch: int, scales: Sequence[float]
-) -> list[Cell]:
-    """Return flow matching by the midpoint method, as it was after an epoch, at every scale."""
-    weights = context.networks[parameters.flow].weights(epoch)
-    return [Cell(weights, MIDPOINT, parameters.guided_evaluations, scale) for scale in scales]
+def cells_by_guidance(context: Context, parameters: Parameters) -> list[Cell]:
+    """Return flow matching by the midpoint method at every scale."""
+    trained = context.networks[parameters.flow]
+    weights = trained.weights(trained.epochs)
+    evaluations = parameters.guided_evaluations
+    return [Cell(weights, MIDPOINT, evaluations, scale) for scale in parameters.scales]
+
+
+def cells_by_epochs(context: Context, parameters: Parameters) -> list[Cell]:
+    """Return both methods as they were after some epochs, with the most evaluations, unguided."""
+    most = parameters.evaluations[-1]
+    ways: list[tuple[str, Sampler, Sequence[int]]] = [
+        (parameters.diffusion, Ancestral(linear(parameters.steps)), parameters.diffusion_epochs),
+        (parameters.flow, MIDPOINT, parameters.flow_epochs),
+    ]
+    return [
+        Cell(context.networks[name].weights(epoch), sampler, most, 1.0)
+        for name, sampler, epochs in ways
+        for epoch in epochs
+    ]
 
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     names = list(samplers(parameters.steps))
-    floor = results.floor
+    floor = results.floors.mean(axis=0)
+    at = [Score(*each).frechet for each in results.floors.tolist()]
     yield Number("count", f"{results.distances.shape[1]:,}")
+    yield Number("floors", f"{len(at)}")
+    yield Number("floor-least", f"{min(at):.2f}")
+    yield Number("floor-most", f"{max(at):.2f}")
     yield Number("guided-evaluations", f"{2 * parameters.guided_evaluations}")
     yield from score_numbers(["floor"], floor[None], floor)
     for name, row in zip(names, results.steps, strict=True):
@@ -149,20 +166,23 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield from score_numbers(
         [f"scale-{each:g}" for each in parameters.scales], results.sweep, floor
     )
-    yield from score_numbers(
-        [f"epoch-{each}" for each in parameters.flow_epochs], results.earlier, floor
-    )
+    epochs = (("diffusion", parameters.diffusion_epochs), ("flow", parameters.flow_epochs))
+    earlier = [f"{name}-epoch-{epoch}" for name, every in epochs for epoch in every]
+    yield from score_numbers(earlier, results.earlier, floor)
     yield steps_plot(names, parameters.evaluations, results.steps, floor)
     fewest, most = parameters.evaluations[0], parameters.evaluations[-1]
-    yield sampler_panels("few", names, fewest, results.by_steps[:, 0])
-    yield sampler_panels("many", names, most, results.by_steps[:, -1])
+    asked = [str(digit) for digit in results.asked]
+    yield sampler_panels("few", names, fewest, results.by_steps[:, 0], asked)
+    yield sampler_panels("many", names, most, results.by_steps[:, -1], asked)
     yield guidance_plot(parameters.scales, results.sweep)
     yield Panels(
         "guided",
-        r"The same noise and the same digits asked for, guidance $\gamma$ growing from row to row.",
+        r"The same noise in every row, guidance $\gamma$ growing from row to row; above each "
+        "column the digit asked for.",
         "Rows of handwritten digits, a row for each guidance scale.",
         results.by_scale,
-        labels=[f"γ = {scale:g}" for scale in parameters.scales],
+        asked,
+        [f"γ = {scale:g}" for scale in parameters.scales],
     )
     of_samples, of_test = results.distances
     yield Number("nearest-samples", f"{np.median(of_samples):.3f}")
