@@ -145,11 +145,24 @@ def ship(path: Path, folder: Path, record: NetworkRecord, epochs: Iterable[int])
     contents = [save(parts[0], metadata), *map(save, parts[1:])]
     files = part_files(path, len(parts))
     for file, content in zip(files[::-1], contents[::-1], strict=True):
-        write(file, content)
+        if not is_written(file, content):
+            write(file, content)
     for other in set(path.parent.glob(f"{path.stem}.*{path.suffix}")) - set(files):
         if other.stem.removeprefix(f"{path.stem}.").isdecimal():
             other.unlink()
     return sum(map(len, contents))
+
+
+def is_written(file: Path, content: bytes) -> bool:
+    """Whether a file holds this already; safetensors orders metadata at random."""
+    found = file.read_bytes() if file.is_file() else b""
+    end = 8 + int.from_bytes(content[:8], "little")
+    if found[:8] != content[:8] or found[end:] != content[end:]:
+        return False
+    try:
+        return bool(json.loads(found[8:end]) == json.loads(content[8:end]))
+    except ValueError:
+        return False
 
 
 def relabel(path: Path, record: NetworkRecord) -> None:

@@ -1,6 +1,7 @@
 """Networks that come with the checkout: served where they fit, refused where they are damaged."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -109,6 +110,21 @@ def test_epochs_are_asked_of_the_network_that_they_are_named_for(
     assert "train small" in capsys.readouterr().out, "what is kept lacks epoch 1 as well"
 
 
+def test_what_is_shipped_already_is_not_written_again(tmp_path: Path) -> None:
+    """Each writing would be a change: safetensors orders metadata at random."""
+    path = written(tmp_path, torch.nn.Linear(30, 30))
+    content = path.read_bytes()
+    for damage in (content[:-1] + b"\x7f", b"[" + content[1:], content[:60], b""):
+        path.write_bytes(damage)
+        ship_again(tmp_path)
+        assert len(path.read_bytes()) == len(content)
+        assert path.read_bytes()[-100:] == content[-100:]
+    os.utime(path, (1, 1))
+    for _ in range(5):
+        ship_again(tmp_path)
+    assert path.stat().st_mtime == 1
+
+
 def test_a_damaged_file_stops_the_section_by_name(
     clone: Small, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -118,6 +134,12 @@ def test_a_damaged_file_stops_the_section_by_name(
     assert "small.safetensors is damaged" in capsys.readouterr().out
 
 
+def ship_again(folder: Path, epochs: int = 1) -> None:
+    """Ship the network that lies in `folder` once more."""
+    record = cast(NetworkRecord, {"key": "k", "recipe": {}, "epochs": epochs, "files": {}})
+    ship(folder / "shipped.safetensors", folder / "trained", record, range(1, epochs + 1))
+
+
 def written(folder: Path, *networks: torch.nn.Module) -> Path:
     """Ship a network as if it had been trained, a network for each epoch."""
     (folder / "trained").mkdir(exist_ok=True)
@@ -125,10 +147,8 @@ def written(folder: Path, *networks: torch.nn.Module) -> Path:
     for epoch, network in zip(epochs, networks, strict=True):
         save_file(network.state_dict(), folder / "trained" / epoch_file(epoch))
     save_file({"0": torch.tensor([1 / 3])}, folder / "trained" / LOSSES)
-    record = cast(NetworkRecord, {"key": "k", "recipe": {}, "epochs": len(networks), "files": {}})
-    path = folder / "shipped.safetensors"
-    ship(path, folder / "trained", record, epochs)
-    return path
+    ship_again(folder, len(networks))
+    return folder / "shipped.safetensors"
 
 
 @pytest.mark.parametrize(
