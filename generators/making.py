@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from generators.diffusion.cascade import Cascade
     from generators.diffusion.scores import Judge
 
-KEPT = 1_000_000
+KEPT = 1_500_000
 OF_CASCADES = ("diffusers", "transformers")
 
 
