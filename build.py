@@ -41,7 +41,12 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
     how("--render-only", action="store_true", help="render pages, run nothing")
     told = parser.add_mutually_exclusive_group().add_argument
     told("--check", action="store_true", help="change nothing; exit 1 and say why if stale")
-    told("--explain", metavar="SECTION", help="say what changed since a section was made")
+    told(
+        "--explain",
+        type=something,
+        metavar="SECTION",
+        help="say what changed since a section was made",
+    )
     told("--dry-run", action="store_true", help="say what would be made, and how long it took last")
     told("--list", action="store_true", help="list sections")
     told("--serve", action="store_true", help="serve the site, render and reload on every change")
@@ -64,16 +69,15 @@ def options(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number from 1 on")
+    return int(text)
 
 
 def something(text: str) -> str:
     """Return what was said; an unset variable of a shell says nothing."""
     if not text.strip():
-        raise ValueError
+        raise argparse.ArgumentTypeError("is empty, expected a name")
     return text
 
 

@@ -1,6 +1,7 @@
 """What the author writes under content/: site.toml, and one Markdown file per section."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from generators.tables import parsed, refuse_unknown, split, tables, text_of, ty
 
 PART = re.compile(r"[a-z0-9-]+")
 NUMBER = re.compile(r"\d+(\.\d+)*")
-ADDRESS = re.compile(r"https?://[^\s/]\S*")
+ADDRESS = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?", re.IGNORECASE)
 SITE_KEYS = {
     "title", "author", "description", "address", "seed", "data", "parts", "models", "networks",
 }  # fmt: skip
@@ -141,7 +142,9 @@ def read(root: Path, code: Code, draft: bool = False, model: str | None = None) 
     refuse_twins(sections)
     declared = {each for one in sections if one.model for each in one.parameters}
     for given in suited.values():
-        refuse_unknown(given, declared, path)
+        # A section that is not there, or not there any more, may be the one that takes it.
+        taken = declared if given.keys() <= declared else declared | declared_by_any(code)
+        refuse_unknown(given, taken, path)
     return Site(
         typed(table, "title", str, path),
         typed(table, "author", str, path, ""),
@@ -151,6 +154,18 @@ def read(root: Path, code: Code, draft: bool = False, model: str | None = None) 
         list(parts.values()),
         sorted(sections, key=lambda each: each.order),
     )
+
+
+def declared_by_any(code: Code) -> set[str]:
+    """Return the parameters of all modules, whether a section of content/ names them or not."""
+    found: set[str] = set()
+    for path in (code.root / "generators").rglob("*.py"):
+        # Programs of their own have recipes of kinds that no section may have.
+        with suppress(AuthorError):
+            summary = code.summary(".".join(path.relative_to(code.root).with_suffix("").parts))
+            fields = summary.fields.get("Parameters", []) if summary else []
+            found |= {field.name for field in fields}
+    return found
 
 
 def address_in(table: dict[str, object], path: Path) -> str:

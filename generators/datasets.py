@@ -71,7 +71,9 @@ def find(name: str, folder: str = "", root: Path = Path()) -> Path:
     variable = os.environ.get(dataset.variable, "")
     if not folder and not variable:
         return fetched(name, dataset)
-    chosen = root / Path(folder).expanduser() if folder else Path(variable).expanduser()
+    chosen = (
+        root / Path(os.path.expanduser(folder)) if folder else Path(os.path.expanduser(variable))
+    )
     check(chosen, dataset.files)
     return chosen
 

@@ -242,8 +242,9 @@ def declared(name: str, statement: ast.AnnAssign) -> Field:
             raise ValueError("Annotated without a Range, expected Annotated[int, Range(0, 1)]")
         kind, *extra = kind.slice.elts
         for call in extra:
-            if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("Range"):
-                limits = limits_of(call)
+            if not isinstance(call, ast.Call) or not ast.unparse(call.func).endswith("Range"):
+                raise ValueError(f"{ast.unparse(call)}, expected Range(low, high) in its place")
+            limits = limits_of(call)
     spelled = ast.unparse(kind)
     if not re.fullmatch(KINDS, spelled):
         raise ValueError(f"a type of {spelled}, expected int, float, bool, str, File or a tuple")
@@ -257,8 +258,8 @@ def limits_of(call: ast.Call) -> list[float]:
     given = dict(zip(("low", "high"), map(literal, call.args), strict=False)) | named
     found = [given.get("low"), given.get("high")]
     numbers = [each for each in found if isinstance(each, (int, float))]
-    if len(numbers) != 2 or len(given) != 2:
-        raise ValueError(f"{ast.unparse(call)}, expected two numbers")
+    if len(numbers) != 2 or len(given) != 2 or numbers[0] > numbers[1]:
+        raise ValueError(f"{ast.unparse(call)}, expected two numbers, the lower first")
     return numbers
 
 

@@ -62,7 +62,7 @@ def find_model(name: str, root: Path, judge: str = "") -> Model:
     places = [item for item in items if item not in dictionaries]
     if not 1 <= len(places) <= 2 or len(dictionaries) > 1 or not all(items):
         raise AuthorError(f"model {name!r}: expected {EMBEDDED[0]}, a folder, a Hub id, or two")
-    whole = EMBEDDED[1] if places[0] == EMBEDDED[0] else Path(places[0]).expanduser()
+    whole = EMBEDDED[1] if places[0] == EMBEDDED[0] else Path(os.path.expanduser(places[0]))
     if len(places) == 1 and ((root / whole).is_dir() or whole == EMBEDDED[1]):
         first, second = (str(root / whole / stage) for stage in STAGES)
         if (root / whole).is_dir() and not Path(first).is_dir():
@@ -75,7 +75,7 @@ def find_model(name: str, root: Path, judge: str = "") -> Model:
         identity = {"model stage 1": known_by(first, root), "model stage 2": known_by(second, root)}
     embeddings = ""
     if dictionaries:
-        embeddings = str(root / Path(dictionaries[0]).expanduser())
+        embeddings = str(root / Path(os.path.expanduser(dictionaries[0])))
         identity["model embeddings"] = known_by(embeddings, root)
     # A page shows the name, and where somebody keeps a folder is no part of it.
     shown = ", ".join(Path(item).name if Path(item).is_absolute() else item for item in items)
@@ -109,7 +109,7 @@ def second_of(places: list[str]) -> list[str]:
 
 
 def placed(place: str, root: Path, whose: str) -> str:
-    folder = root / Path(place).expanduser()
+    folder = root / Path(os.path.expanduser(place))
     if folder.is_dir():
         return str(folder)
     if not HUB_ID.fullmatch(place):

@@ -83,7 +83,12 @@ def single(
             raise AuthorError(f"{where} = {value!r}, expected a file below content/")
         if not (content / value).is_file():
             raise AuthorError(f"{where}: no file content/{value}{nearest(value, files(content))}")
-    return float(value) if kind == "float" else value
+    if kind == "float":
+        try:
+            return float(value)
+        except OverflowError:
+            raise AuthorError(f"{where}: expected a number below 1.8e308") from None
+    return value
 
 
 def whole_numbers(value: object) -> list[int]:

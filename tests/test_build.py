@@ -434,6 +434,8 @@ def test_two_things_that_are_not_building_are_refused(small: Small) -> None:
         run(small, "--check", "--dry-run")
     with pytest.raises(SystemExit, match="2"):
         run(small, "--model", "")
+    with pytest.raises(SystemExit, match="2"):
+        run(small, "--explain", "")
 
 
 @pytest.mark.parametrize(
@@ -465,6 +467,8 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
         ("b1-mixed.md", "scale = 0.5", "scale = 1.5", "scale = 1.5, expected 0 to 1"),
         ("b1-mixed.md", "scale = 0.5", 'scale = "1"', "scale = '1', expected a number"),
         ("b1-mixed.md", "scale = 0.5", "scale = true", "scale = True, expected a number"),
+        ("site.toml", "[parts.b]", "address = 'https://x.org/?a'\n[parts.b]", "expected one that begins with https://"),
+        ("site.toml", "[parts.b]", "[parts.b]\nmodel = '~nobody/x'", "parts.b: model '~nobody/x': no folder"),
         ("b1-mixed.md", "scale = 0.5", "scale = nan", "scale = nan, expected a finite number"),
         ("b1-mixed.md", "scale = 0.5", 'picture = "../build.py"', "expected a file below content/"),
         ("b1-mixed.md", "scale = 0.5", 'picture = "/etc/passwd"', "expected a file below content/"),
@@ -511,6 +515,8 @@ def test_an_authors_mistake_is_one_line_that_names_the_file(
     ("old", "new", "message"),
     [
         ("Range(0, 1)] = 1.0", "Range(low=0, high=0.25)] = 0.2", "scale = 0.5, expected 0 to 0.25"),
+        ("Range(0, 1)", "Range(1, 0)", "Parameters.scale: Range(1, 0), expected two numbers"),
+        ("Range(0, 1)", "SHARE", "Parameters.scale: SHARE, expected Range(low, high)"),
         ("Range(0, 1)", "Range(0)", "Parameters.scale: Range(0), expected two numbers"),
         ("columns: int = 2", "columns: int = len('ab')", "Parameters.columns: len('ab'), expected"),
         ("columns: int = 2", "columns: int | None = 2", "Parameters.columns: a type of int | None"),
@@ -549,6 +555,11 @@ def test_an_empty_list_is_refused_where_the_default_is_not_empty(
     assert message in capsys.readouterr().err
     built.edit(module, "columns: tuple[int, ...] = (2,)", "columns: tuple[int, ...] = ()")
     assert run(built, "--check") == 1
+    built.edit(module, "columns: tuple[int, ...] = ()", "columns: tuple[float, ...] = ()")
+    built.edit("content/b1-mixed.md", "columns = []", f"columns = [1{400 * '0'}]")
+    capsys.readouterr()
+    assert run(built, "--check") == 2
+    assert "b1-mixed.md: columns: expected a number below 1.8e308" in capsys.readouterr().err
 
 
 def test_a_section_names_the_picture_that_stands_for_it(built: Small) -> None:
@@ -576,11 +587,18 @@ def test_a_section_names_the_picture_that_stands_for_it(built: Small) -> None:
         ),
         ("title =", 'picture = "curv"\ntitle =', "'curv', no such figure, did you mean 'curve'?"),
         ("Words before", "TODO before", "'TODO' in line 1 of the text"),
-        ("Words before", "$$ x + y\n\nWords before", "'$$' in the text begins what does not end"),
-        ("Words before", "Words[^2] before", "'[^2]' in the text begins what does not end"),
-        ("Words before", "```\nWords before", "'```' in the text begins what does not end"),
+        ("Words before", "$$ x + y\n\nWords before", "'$$' is left in the text: it has no end"),
+        ("Words before", "Words[^2] before", "'[^2]' is left in the text"),
+        ("Words before", "```\nWords before", "'```' is left in the text"),
         ("Words before", "<div class='x'>\n\nWords before", "<div> is not closed"),
         ("Words before", "Words</b> before", "</b> closes nothing"),
+        ("Words before", "Words <b/> before", "<b> is not closed"),
+        ("Words before", "<style>\n.x { color: red }\n\nWords before", "<style> is not closed"),
+        ("Words before", "[Words]() before", "a link to nothing"),
+        ("Words before", "So $$x = y$$ holds. Words before", "'$$' within a paragraph, expected"),
+        ("Words before", "Type <section> before", "<section> is not closed"),
+        ("![](figure:curve)", "<!-- ![](figure:curve) -->", "figure 'curve' is made but not shown"),
+        ("![](figure:curve)", "<div>\n\n![](figure:curve)\n\n</div>", "'![' is left in the text"),
         ("Words before", "![a](input.bin) before", "does not exist; a section's pictures are what"),
         ("Words before", "[Words](nowhere.html) before", "b1-mixed.md: link to nowhere.html"),
         ("Words before", "[Words](#nowhere) before", "no such anchor"),
@@ -597,10 +615,53 @@ def test_the_lint_fails_the_build_until_it_is_mended(
         printed = capsys.readouterr().err
         assert printed.startswith("build.py: content/b1-mixed.md: ")
         assert message in printed
-        assert printed.count("\n") == 1 or message.endswith("twice"), "one finding, one line"
+        is_more = message.endswith("twice") or new.startswith(("<div", "<style"))
+        assert printed.count("\n") == 1 or is_more, "one finding, one line"
     built.edit("content/b1-mixed.md", new, old) if new else None
     if new:
         assert run(built) == 0
+
+
+LEGAL = """
+<details markdown="1"><summary>More</summary>
+
+That is **bold**, and $y$ a formula.
+
+$$
+z = 1
+$$
+
+![](figure:curve)
+
+</details>
+
+1. First
+
+    ```python title="a.py"
+    x = "$$"  # TODO
+    ```
+
+`![](figure:name)` and <kbd>$$</kbd>, [call](tel:+491234), [home](./index.html?a=1), [this](.).
+
+<table><colgroup><col><tbody><tr><td>x</table>
+
+<section>Raw.</section> <img srcset="mixed/sheet.png 1x, mixed/sheet.png 2x" alt="A sheet.">
+
+> $$x = 1$$
+"""
+
+
+def test_what_is_legal_is_published(built: Small, capsys: pytest.CaptureFixture[str]) -> None:
+    built.edit("content/b1-mixed.md", "![](figure:curve)", LEGAL)
+    assert run(built) == 0, capsys.readouterr().err
+    page = (built.root / "site/part-b.html").read_text(encoding="utf-8")
+    assert "<strong>bold</strong>" in page
+    assert 'id="mixed-curve"' in page
+    assert "**" not in page
+    assert '<span class="filename">a.py</span><pre>' in page
+    built.edit("content/b1-mixed.md", "Raw.", '<a href="nowhere.html">Raw</a>')
+    assert run(built) == 1
+    assert "content/b1-mixed.md: link to nowhere.html" in capsys.readouterr().err
 
 
 def test_code_may_hold_what_looks_unclosed(built: Small) -> None:

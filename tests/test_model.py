@@ -226,3 +226,9 @@ def test_what_no_section_takes_is_refused_for_a_model(
     suited.edit("content/site.toml", "scale = 2", given)
     assert build.main(["--list"], suited.root) == 2
     assert said in capsys.readouterr().err
+
+
+def test_what_suits_a_section_that_is_gone_is_kept(suited: Small) -> None:
+    suited.edit("content/site.toml", "scale = 2", "scale = 2\nframes = 3")
+    (suited.root / "content/b2-plain.md").unlink()
+    assert build.main(["--list"], suited.root) == 0

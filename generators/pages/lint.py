@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
+from posixpath import normpath
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -14,17 +15,27 @@ from generators.pages.pictures import FOR_A_CARD
 from generators.store import Record
 
 PAGE_BYTES, FIGURE_BYTES = 2_000_000, 2_000_000
-SCHEMES = ("http", "https", "mailto", "data")
+SCHEMES = ("http", "https", "mailto", "tel", "data")
+DISPLAY = re.compile(r"(>\s*)?\$\$[^$]+\$\$")
 PLACEHOLDER = re.compile(r"\b(TODO|FIXME|XXX|TBD|SEED_HERE|YOUR_\w+|[Ll]orem ipsum)\b")
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-LEFT = re.compile(r"\$\$|\\[(\[]|\[\^[^\]\s]+\]|```|~~~")
+LEFT = re.compile(r"\$\$|\\[(\[]|\[\^[^\]\s]+\]|```|~~~|!\[")
 """What Markdown leaves in a text when mathematics, a note or code has a beginning and no end."""
-VERBATIM = ("code", "pre", "script", "style", "svg", "textarea")
-VOID = (
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track",
-    "wbr",
+CODE = re.compile(r"<!--.*?-->|^ *(```+|~~~+).*?^ *\1|(`+).+?\2", re.DOTALL | re.MULTILINE)
+VERBATIM = (
+    "code", "figcaption", "footer", "h1", "h2", "header", "kbd", "nav", "noscript", "pre", "samp",
+    "script", "style", "textarea", "title",
 )  # fmt: skip
-OPTIONAL = ("p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "option")
+"""Elements whose text is not the author's Markdown."""
+FOREIGN = ("svg", "math")
+VOID = (
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
+    "track", "wbr",
+)  # fmt: skip
+OPTIONAL = (
+    "caption", "colgroup", "dd", "dt", "li", "optgroup", "option", "p", "rp", "rt", "tbody", "td",
+    "tfoot", "th", "thead", "tr",
+)  # fmt: skip
 """Elements that HTML does not want to be closed."""
 MENTION = re.compile(r"!\[[^\]]*\]\(figure:([^)]*)\)")
 
@@ -32,7 +43,8 @@ MENTION = re.compile(r"!\[[^\]]*\]\(figure:([^)]*)\)")
 def section_findings(section: Section, record: Record | None, folder: Path) -> Iterator[str]:
     """Check a section's text against its figures."""
     where = f"content/{section.path.name}"
-    mentioned = MENTION.findall(section.text)
+    prose = CODE.sub(lambda found: "\n" * found[0].count("\n"), section.text)
+    mentioned = MENTION.findall(prose)
     shown = [figure["name"] for figure in record["shown"]] if record else []
     if record:
         unshown = [name for name in shown if name not in mentioned]
@@ -59,9 +71,13 @@ def section_findings(section: Section, record: Record | None, folder: Path) -> I
                     yield f"{folder.name}/{file}: {size:,} bytes, at most {FIGURE_BYTES:,}"
     for name in sorted({name for name in mentioned if mentioned.count(name) > 1}):
         yield f"{where}: figure {name!r} is shown twice"
-    for number, line in enumerate(section.text.splitlines(), 1):
+    for number, line in enumerate(prose.splitlines(), 1):
         if found := PLACEHOLDER.search(line):
             yield f"{where}: {found[0]!r} in line {number} of the text"
+    for paragraph in re.split(r"\n\s*\n", prose):
+        marks = paragraph.count("$$")
+        if marks and marks % 2 == 0 and not DISPLAY.fullmatch(paragraph.strip()):
+            yield f"{where}: '$$' within a paragraph, expected $$…$$ as one of its own"
 
 
 def page_findings(
@@ -96,7 +112,8 @@ def page_findings(
             )
             scheme, _, rest = link.address.partition(":")
             target, _, anchor = unquote(link.address).partition("#")
-            target = target or name
+            target = normpath(target.partition("?")[0] or name)
+            target = "index.html" if target == "." else target
             if link.is_image and scheme == "figure":
                 yield f"{where}: figure {rest!r} must stand in a paragraph of its own"
             elif ADDRESS.match(link.address):
@@ -129,22 +146,36 @@ class Outline(HTMLParser):
         self.silent: list[str] = []
         self.left: list[tuple[str, str]] = []
         self.open: list[tuple[str, bool]] = []
-        self.section = ""
+        self.sections = [""]
         self.feed(page)
+        self.close()
+        if self.open:
+            # The rest of the page is taken for its content, and all around it is open, too.
+            self.left.append((self.section, f"<{self.open[-1][0]}> is not closed"))
+
+    @property
+    def section(self) -> str:
+        """The id of the section that the parser is in."""
+        return next((each for each in reversed(self.sections) if each), "")
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         given = dict(attributes)
         if tag not in VOID:
-            is_verbatim = tag in VERBATIM or given.get("class") == "arithmatex"
+            is_formula = "arithmatex" in (given.get("class") or "").split()
+            is_verbatim = tag in (*VERBATIM, *FOREIGN) or is_formula
             self.open.append((tag, is_verbatim or self.is_verbatim))
         if tag == "section":
-            self.section = given.get("id") or ""
+            self.sections.append(given.get("id") or "")
+        if tag == "a" and given.get("href") == "":
+            self.left.append((self.section, "a link to nothing"))
         if given.get("id"):
             self.names.append(given["id"] or "")
         if tag == "img" and "alt" not in given:
             self.silent.append(given.get("src") or "an image")
-        for name in ("href", "src", "srcset"):
-            link = given.get(name) or ""
+        several = [
+            each.split()[0] for each in (given.get("srcset") or "").split(",") if each.strip()
+        ]
+        for link in (given.get("href") or "", given.get("src") or "", *several):
             is_elsewhere = link.startswith("//") or tag in ("use", "base")
             if ADDRESS.match(link) or (link and not is_elsewhere):
                 self.links.append(Link(link, self.section, tag == "img"))
@@ -155,13 +186,20 @@ class Outline(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if not self.is_verbatim and (found := LEFT.search(data)):
-            self.left.append((self.section, f"{found[0]!r} in the text begins what does not end"))
+            end = 'has no end, or stands in HTML whose tag lacks markdown="1"'
+            self.left.append((self.section, f"{found[0]!r} is left in the text: it {end}"))
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attributes)
+        # The slash closes nothing in HTML, only in drawings and formulas.
+        if any(name in FOREIGN for name, _ in self.open):
+            self.handle_endtag(tag)
 
     def handle_endtag(self, tag: str) -> None:
         if tag not in VOID:
             self.close_tag(tag)
-        if tag == "section":
-            self.section = ""
+        if tag == "section" and len(self.sections) > 1:
+            self.sections.pop()
 
     def close_tag(self, tag: str) -> None:
         """Close an element, and those inside it that were left open."""

@@ -8,7 +8,9 @@ import markdown
 FIGURE = re.compile(r'<p>\s*<img alt="[^"]*" src="figure:([^"]*)" />\s*</p>')
 NUMBER = re.compile(r'<a href="number:([^"]*)">[^<]*</a>')
 REFERENCE = re.compile(r'href="section:([^"]*)"')
-EXTENSIONS = ["tables", "fenced_code", "footnotes", "pymdownx.arithmatex", "smarty"]
+EXTENSIONS = [
+    "tables", "md_in_html", "pymdownx.superfences", "footnotes", "pymdownx.arithmatex", "smarty",
+]  # fmt: skip
 OPTIONS = {
     "footnotes": {"UNIQUE_IDS": True},
     "pymdownx.arithmatex": {"generic": True, "preview": False},
