@@ -110,3 +110,22 @@ def test_known_formulas_need_no_node(tmp_path: Path) -> None:
 def test_without_node_a_new_formula_stays_for_the_script(tmp_path: Path) -> None:
     html = Mathematics(tmp_path, {}).insert(page())["page"]
     assert len(formulas(html)) == 2
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "a photo of a cat",
+        "snake_case_name *starry*, **bold** and `code`",
+        "a campfire worth $$$ or $5$ <3 & more",
+        r"a \(dragon\) \[z\] with a \ backslash",
+        "[^_^] smiling, [a](b) ![c](figure:d) {e} #f",
+        "<lora:dog:1> <b>bold</b> &amp; wait... a man -- old",
+        "1. a list",
+    ],
+)
+def test_what_a_caption_quotes_is_shown_as_it_is(prompt: str) -> None:
+    page = Prose().caption(f"Asked for: “{prompt}”, “{prompt}”; $x$ and *slanted*.")
+    shown = "".join(HTMLParser(strict=True).parseFragment(page).itertext())
+    assert f"“{prompt}”, “{prompt}”" in shown
+    assert page.endswith("</span> and <em>slanted</em>.")

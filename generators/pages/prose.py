@@ -8,6 +8,9 @@ import markdown
 FIGURE = re.compile(r'<p>\s*<img alt="[^"]*" src="figure:([^"]*)" />\s*</p>')
 NUMBER = re.compile(r'<a href="number:([^"]*)">[^<]*</a>')
 REFERENCE = re.compile(r'href="section:([^"]*)"')
+QUOTED = re.compile("“([^”]*)”")
+MARKS = re.compile(r"[!-/:-@\[-`{-~]")
+"""ASCII's punctuation, which may mean something in Markdown or HTML."""
 EXTENSIONS = [
     "tables", "md_in_html", "pymdownx.superfences", "footnotes", "pymdownx.arithmatex", "smarty",
 ]  # fmt: skip
@@ -34,6 +37,10 @@ class Prose:
         """Return one paragraph, such as a caption, without its <p>."""
         return self.html(text).removeprefix("<p>").removesuffix("</p>")
 
+    def caption(self, text: str) -> str:
+        """Return a caption; what it quotes is no Markdown, but a prompt, and shown as it is."""
+        return self.line(QUOTED.sub(lambda quoted: f"“{literal(quoted[1])}”", text))
+
     def page(
         self,
         text: str,
@@ -46,6 +53,11 @@ class Prose:
         html = FIGURE.sub(lambda match: figure(match[1]), html)
         html = NUMBER.sub(lambda match: number(match[1]), html)
         return linked(html, address)
+
+
+def literal(text: str) -> str:
+    """Return the Markdown that shows a text as it is."""
+    return MARKS.sub(lambda mark: f"&#{ord(mark[0])};", text)
 
 
 def linked(html: str, address: Callable[[str], str]) -> str:

@@ -95,7 +95,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.environment.filters["line"] = lambda text: Markup(self.prose.line(text))
+        self.environment.filters["caption"] = lambda text: Markup(self.prose.caption(text))
         self.findings: list[str] = []
         self.cards: dict[str, bytes] = {}
 
