@@ -268,15 +268,12 @@ def section(
     parameters = quick if draft else checked(given, fields, where, path.parent)
     found = networks_in(table, networks, path)
     refuse_later(parameters, found, where)
-    number = typed(table, "number", str, path)
-    if not NUMBER.fullmatch(number):
-        raise AuthorError(f"{where}: number = {number!r}, expected one such as '1.2'")
     return Section(
         name[1],
         path,
         typed(table, "title", str, path),
         part,
-        number,
+        number_in(table, path),
         generator,
         parameters,
         [field.name for field in fields if "File" in field.kind],
@@ -287,6 +284,14 @@ def section(
         dataset_in(table, where),
         typed(table, "picture", str, path, ""),
     )
+
+
+def number_in(table: dict[str, object], path: Path) -> str:
+    """Return the number of a section, by which a part orders its sections."""
+    number = typed(table, "number", str, path)
+    if not NUMBER.fullmatch(number):
+        raise AuthorError(f"content/{path.name}: number = {number!r}, expected one such as '1.2'")
+    return number
 
 
 def suiting(part: Part, fields: list[Field], content: Path) -> dict[str, object]:
