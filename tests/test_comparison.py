@@ -14,9 +14,10 @@ from generators.digits.ddpm import ancestral, ddim, linear
 from generators.digits.flow import euler, heun
 from generators.digits.jury import jury, nearest_images
 from generators.digits.many import Ancestral, Ddim, Integrated, Sampler, samples
+from generators.digits.memorisation import closest_of_each
 from generators.digits.respacing import falling, respaced
 from generators.errors import AuthorError
-from generators.figure import Context, Number, Panels, Trained
+from generators.figure import Context, Number, Panels, Plot, Trained
 from generators.part_b import quality
 from generators.results import pack, unpack
 
@@ -109,7 +110,7 @@ def test_the_nearest_image_of_a_copy_is_the_original() -> None:
 def test_the_nearest_of_each_digit_is_found() -> None:
     distances = torch.tensor([0.3, 0.1, 0.2, 0.5, 0.4])
     labels = torch.tensor([7, 2, 7, 2, 0])
-    assert quality.closest_of_each(distances, labels).tolist() == [4, 1, 2]
+    assert closest_of_each(distances, labels).tolist() == [4, 1, 2]
 
 
 def network_of(trainer: object, path: Path, data: Path, **recipe: object) -> Trained:
@@ -168,7 +169,19 @@ def test_the_section_fills_its_tables(folder: Path, tmp_path: Path) -> None:
     wanted = [str(digit) for digit in results.asked]
     assert {tuple(sheets[name].columns) for name in ("few", "many", "guided")} == {tuple(wanted)}
     shown = [each.name for each in outputs if not isinstance(each, Number)]
-    assert shown == ["steps", "few", "many", "guidance", "guided", "nearest"]
+    assert shown == ["steps", "few", "many", "guidance", "epochs", "guided", "nearest"]
+    plots = {each.name: each for each in outputs if isinstance(each, Plot)}
+    diffusion, matching, rule = plots["epochs"].series
+    updates = [int(numbers[f"{name}-updates"]) for name in ("diffusion", "flow")]
+    assert updates == [4, 4], "two epochs of 40 images in batches of 20"
+    assert [*diffusion.x] == [2, 4, 4]
+    assert [*matching.x] == [2, 4]
+    assert [*diffusion.y] == [*results.earlier[:2, 1], results.steps[0, -1, 1]]
+    assert [*matching.y] == [results.earlier[2, 1], results.steps[3, -1, 1]]
+    assert rule.rule
+    assert [*rule.y] == pytest.approx([at.mean()])
+    assert results.distances.shape == (3, 20)
+    assert len({tuple(each) for each in results.distances.tolist()}) == 3
     odd = quality.Parameters(steps=12, evaluations=(3,), scales=(1.0, 2.0))
     with pytest.raises(AuthorError, match="3 evaluations, 2 of which make a step"):
         quality.experiment(context, odd)

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import ROOT
@@ -21,9 +22,11 @@ from generators.digits.linear import wiener
 from generators.digits.training import Plan, fit, read_losses
 from generators.digits.unet import UNet
 from generators.errors import AuthorError
-from generators.figure import Trained
+from generators.figure import Number, Plot, Trained
 from generators.machine import choose_device
 from generators.networks import Run
+from generators.part_b import out_of_distribution
+from generators.part_b.pure_noise import spread_of
 
 MNIST = Path(os.environ.get("MNIST_DIR") or ROOT.parent / "shared" / "mnist")
 needs_mnist = pytest.mark.skipif(
@@ -155,8 +158,8 @@ def test_mnist_is_what_its_sums_say() -> None:
     x = scaled(train_split.images)
     assert x.mean().item() == pytest.approx(0.1307, abs=1e-4)
     assert x.std().item() == pytest.approx(0.3081, abs=1e-4)
-    floor = (scaled(test_split.images) - x.mean(dim=0)).square().mean()
-    assert floor.item() == pytest.approx(0.0674, abs=1e-4)
+    assert spread_of(scaled(test_split.images)) == pytest.approx(0.06741, abs=1e-5)
+    assert spread_of(x) == pytest.approx(0.06725, abs=1e-5)
 
 
 def test_noise_has_the_strength_asked_for() -> None:
@@ -179,6 +182,22 @@ def test_the_linear_denoiser_is_the_best_there_is_for_a_gaussian() -> None:
     posterior = (scales**2 * sigma**2 / (scales**2 + sigma**2)).mean().item()
     assert error == pytest.approx(posterior, rel=0.01)
     assert torch.allclose(wiener(x)(x, 0.0), x, atol=1e-5)
+
+
+def test_only_the_network_has_a_ratio_where_there_is_no_noise() -> None:
+    nothing = np.zeros((3, 28, 28), np.float32)
+    results = out_of_distribution.Results(
+        nothing, nothing, (0.01, 0.1, 0.1), (0.0, 0.01, 0.2), (0.0, 0.25, 1.0)
+    )
+    parameters = out_of_distribution.Parameters(sigmas=(0.0, 0.5, 1.0))
+    outputs = list(out_of_distribution.figures(results, parameters))
+    (plot,) = (each for each in outputs if isinstance(each, Plot))
+    assert [[*each.x] for each in plot.series] == [[0, 0.5, 1], [0.5, 1], [0.5, 1]]
+    assert [*plot.series[0].y] == pytest.approx([20, 10, 10])
+    assert [*plot.series[1].y] == pytest.approx([20, 6.9897], rel=1e-4)
+    numbers = {each.name: each.text for each in outputs if isinstance(each, Number)}
+    assert numbers["verdict"] == r"The linear denoiser is ahead at $\sigma = 0.5$."
+    assert numbers["network-psnr-0"] == "20.0 dB"
 
 
 def test_training_descends_and_is_resumed_where_it_stopped(folder: Path, tmp_path: Path) -> None:

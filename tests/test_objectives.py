@@ -193,6 +193,6 @@ def test_diffusion_told_the_time_is_sampled_with_the_network_that_was_trained(
     network = time_unet(here.networks["it"].weights(2), torch.add)
     predict = unguided(network, no_class(10, here.device))
     with torch.inference_mode():
-        *_, last = ddpm.ancestral(predict, ddpm.linear(8), streams_for(here, "samples", 10))
+        *_, last = ddpm.ancestral(predict, ddpm.linear(8), streams_for(here, "samples", range(10)))
     expected = (last.x[:, 0].clamp(0, 1) * 255).round()
     assert (torch.tensor(results.samples[0]) - expected).abs().max() <= 1

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image as Picture
 
+from generators.pages.facts import run_facts
 from generators.pages.mathematics import Formula
 from generators.store import seal_of
 
@@ -341,3 +342,18 @@ def test_the_map_of_the_site_lists_every_part(exhibition: Path) -> None:
     found = [each.text for each in ElementTree.fromstring(text).iter() if each.tag.endswith("loc")]
     base = "https://example.org/some/base/"
     assert found == [base, f"{base}part-a.html", f"{base}part-b.html"]
+
+
+def test_the_line_under_a_title_says_the_steps_and_the_guidance_of_the_record() -> None:
+    record = json.loads((ROOT / "site/flow-class/record.json").read_text())
+    facts = dict(run_facts(record))
+    assert facts["seed"] == str(record["seed"])
+    assert facts["steps"] == record["parameters"]["steps"]
+    assert json.loads(f"[{facts['guidance'].replace(';', ',')}]") == [
+        json.loads(record["parameters"]["scale"]), *json.loads(record["parameters"]["scales"])
+    ]  # fmt: skip
+    record["parameters"] = {"steps": "30", "scale": '"gentle"', "scales": "[0.5, 7.0]"}
+    facts = dict(run_facts(record))
+    assert (facts["steps"], facts["guidance"]) == ("30", "gentle; 0.5, 7")
+    record["parameters"] = {}
+    assert not {"steps", "guidance"} & dict(run_facts(record)).keys()

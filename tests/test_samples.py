@@ -10,6 +10,8 @@ import torch
 from test_digits import folder, run_in
 
 from generators.digits import ddpm, flow
+from generators.digits.samples import followed, pixels, streams_for
+from generators.digits.sampling import Step, guided
 from generators.errors import AuthorError
 from generators.figure import Animation, Context, Number, Panels, Plot, Trained, Trajectory
 from generators.part_b import ddpm as ddpm_section
@@ -61,14 +63,26 @@ def test_a_section_samples_and_draws(
     assert results.samples.shape == (2, 20, 28, 28)
     assert results.samples.dtype == np.uint8
     assert results.states.shape == (5, 20, 28, 28)
-    assert results.estimates.shape == (5, 5, 28, 28)
+    assert results.estimates.shape == (5, 20, 28, 28)
     np.testing.assert_array_equal(results.states[-1], results.samples[-1])
-    assert results.times[-1] == (0 if trainer is ddpm else 1)
+    noise = streams_for(here, "samples", range(20)).normal()
+    np.testing.assert_array_equal(results.states[0], pixels(noise))
+    assert (results.times[0], results.times[-1]) == ((8, 0) if trainer is ddpm else (0, 1))
     path = tmp_path / "results.safetensors"
     path.write_bytes(pack(results))
     figures = list(section.figures(unpack(path, type(results)), parameters))
     kinds = [type(each) for each in figures if not isinstance(each, Number)]
     assert kinds == [Plot, Panels, Panels, Trajectory, Animation] + [Panels] * classes
+    (moving,) = (each for each in figures if isinstance(each, Animation))
+    for frame, state, estimate in zip(
+        moving.frames, results.states, results.estimates, strict=True
+    ):
+        left, right = np.asarray(frame)[:, : 5 * 28], np.asarray(frame)[:, -5 * 28 :]
+        for index in range(20):
+            row, column = divmod(index, 5)
+            place = slice(28 * row, 28 * row + 28), slice(28 * column, 28 * column + 28)
+            np.testing.assert_array_equal(left[place], state[index])
+            np.testing.assert_array_equal(right[place], estimate[index])
     again = section.experiment(here, parameters)
     np.testing.assert_array_equal(again.samples, results.samples)
     other = section.experiment(context(here.networks["it"], "it", seed=181), parameters)
@@ -118,3 +132,22 @@ def test_a_network_that_was_told_other_times_is_refused(
     matching = context(training(flow, True), "it")
     with pytest.raises(AuthorError, match="network 'it' has no steps in its recipe, expected 300"):
         ddpm_class.experiment(matching, ddpm_class.Parameters("it", (2,)))
+
+
+def test_beside_every_state_stands_what_was_seen_in_it() -> None:
+    noise, half, done, seen, last = (
+        torch.full((1, 1, 28, 28), v) for v in (0.1, 0.3, 0.5, 0.7, 0.5)
+    )
+    way = followed([Step(0.5, half, seen), Step(1, done, last)], noise, 0)
+    assert way.times == [0, 0.5, 1]
+    assert [state[0, 0, 0] for state in way.states] == [26, 76, 128]
+    assert [estimate[0, 0, 0] for estimate in way.estimates] == [178, 128, 128]
+
+
+def test_every_picture_is_guided_by_its_own_scale() -> None:
+    def network(x: torch.Tensor, t: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        return classes.sum(dim=1).reshape(-1, 1, 1, 1) * torch.ones_like(x)
+
+    scales = torch.tensor([0.0, 1.0, 5.0]).reshape(-1, 1, 1, 1)
+    predict = guided(network, torch.eye(10)[:3], scales)
+    assert predict(torch.zeros(3, 1, 28, 28), torch.zeros(3))[:, 0, 0, 0].tolist() == [0, 1, 5]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,19 +19,22 @@ from generators.streams import stream
 from generators.weights import read_tensors
 
 SHOWN = 5
+"""Samples whose way is shown under a scrubber."""
+ANIMATED, ACROSS, GAP = 20, 5, 8
+"""Samples of the animation, how many to a row, and pixels between states and estimates."""
 Pixels = NDArray[np.uint8]
-Descend = Callable[[int], Iterable[Step]]
-"""The sampler's steps with the network as it was after an epoch."""
-GuidedDescend = Callable[[int, Tensor, float, Streams], Iterable[Step]]
-"""(epoch, one-hot classes (B, 10), guidance scale, streams) to the sampler's steps."""
+Descend = Callable[[int, Streams], Iterable[Step]]
+"""(epoch, streams) to the sampler's steps with the network as it was after that epoch."""
+GuidedDescend = Callable[[int, Tensor, Tensor, Streams], Iterable[Step]]
+"""(epoch, one-hot classes (B, 10), scales (B, 1, 1, 1), streams) to the sampler's steps."""
 
 
 @dataclass(frozen=True)
 class Results:
     """Samples (epoch, 10 · rows, 28, 28), and the way to the first of the last epoch's.
 
-    `states` are (frame, ≤ 20, 28, 28) and `estimates` of the data (frame, ≤ 5, 28, 28); `times`
-    says where each frame is.
+    `states` (frame, ≤ 20, 28, 28), from the noise to the samples, are beside the `estimates` of the
+    data that the network saw in them, of the same shape; `times` says where each frame is.
     """
 
     samples: Pixels
@@ -49,74 +53,105 @@ class GuidedResults(Results):
     sweep: Pixels
 
 
-def sampled(
-    context: Context, trained: Trained, epochs: Sequence[int], descend: Descend, frames: int
-) -> Results:
-    """Sample with the network as it was after each of `epochs`; keep `frames` of the last way."""
-    samples: list[Pixels] = []
-    for epoch in epochs:
-        context.progress(f"samples of epoch {epoch}", len(samples), len(epochs))
-        states, estimates, times = followed(descend(epoch), context.device)
-        samples.append(states[-1])
-    losses = read_losses(trained.losses)
-    kept = np.unique(np.linspace(0, len(states) - 1, frames).round().astype(int))
-    return Results(
-        np.stack(samples),
-        np.stack([states[index][: 2 * CLASSES] for index in kept]),
-        np.stack([estimates[index][:SHOWN] for index in kept]),
-        tuple(times[index] for index in kept),
-        torch.cat(losses).numpy(),
-        len(losses[0]),
-        read_tensors(trained.weights(epochs[-1]))["unet.out.weight"].shape[1],
-    )
+@dataclass(frozen=True)
+class Sheet:
+    """`rows` of ten samples after each of `epochs`; of the last way, begun at `start`, `frames`."""
+
+    epochs: Sequence[int]
+    rows: int
+    start: float
+    frames: int
 
 
 @dataclass(frozen=True)
 class Guidance:
-    """`rows` of samples at one guidance `scale`, and one row more at each of `scales`."""
+    """The scale of every sample, and those at which the first row is drawn once more."""
 
-    rows: int
     scale: float
-    scales: tuple[float, ...]
+    scales: Sequence[float]
+
+
+class Way(NamedTuple):
+    """Where a descent was, what the network saw there, and when: a frame more than steps."""
+
+    states: list[Pixels]
+    estimates: list[Pixels]
+    times: list[float]
+
+
+def sampled(context: Context, trained: Trained, sheet: Sheet, descend: Descend) -> Results:
+    """Sample from the same noise with the network as it was after each of `sheet.epochs`."""
+    ways = ways_of(context, sheet, [list(range(CLASSES * sheet.rows))] * len(sheet.epochs), descend)
+    return results_of(trained, sheet, *ways)
 
 
 def guided_samples(
-    context: Context,
-    trained: Trained,
-    epochs: Sequence[int],
-    descend: GuidedDescend,
-    guidance: Guidance,
-    frames: int,
+    context: Context, trained: Trained, sheet: Sheet, descend: GuidedDescend, guidance: Guidance
 ) -> GuidedResults:
-    """Sample every digit at one scale after each epoch, then a row of them at every scale."""
-    classes = every_digit(guidance.rows, context.device)
+    """Sample every digit at one scale after each epoch, and a row of them at every scale.
 
-    def descend_rows(epoch: int) -> Iterable[Step]:
-        streams = streams_for(context, "samples", len(classes))
-        return descend(epoch, classes, guidance.scale, streams)
+    The rows of the sweep share their noise with the first row, and one descent with the rows of
+    the last epoch.
+    """
+    rows, sweep = sheet.rows, len(guidance.scales)
+    count = CLASSES * rows
+    seeds = list(range(count))
+    scales = torch.tensor([guidance.scale] * rows + list(guidance.scales), device=context.device)
+    scales = scales.repeat_interleave(CLASSES).reshape(-1, 1, 1, 1)
 
-    results = sampled(context, trained, epochs, descend_rows, frames)
-    sweep: list[Pixels] = []
-    for scale in guidance.scales:
-        context.progress(f"guidance {scale:g}", len(sweep), len(guidance.scales))
-        streams = streams_for(context, "samples", CLASSES)
-        steps = descend(epochs[-1], classes[:CLASSES], scale, streams)
-        sweep.append(followed(steps, context.device)[0][-1])
-    return GuidedResults(**vars(results), sweep=np.stack(sweep))
+    def descend_all(epoch: int, streams: Streams) -> Iterable[Step]:
+        classes = every_digit(len(streams.generators) // CLASSES, context.device)
+        return descend(epoch, classes, scales[: len(classes)], streams)
+
+    drawn = [seeds] * (len(sheet.epochs) - 1) + [seeds + list(range(CLASSES)) * sweep]
+    ends, way = ways_of(context, sheet, drawn, descend_all)
+    results = results_of(trained, sheet, [each[:count] for each in ends], way)
+    return GuidedResults(**vars(results), sweep=ends[-1][count:].reshape(sweep, CLASSES, 28, 28))
 
 
-def followed(
-    steps: Iterable[Step], device: torch.device
-) -> tuple[list[Pixels], list[Pixels], list[float]]:
-    """Run a sampler; return its states, its estimates of the data, and the times reached."""
-    states, estimates, times = [], [], []
+def ways_of(
+    context: Context, sheet: Sheet, drawn: Sequence[Sequence[int]], descend: Descend
+) -> tuple[list[Pixels], Way]:
+    """Return the samples of each epoch, one for each of the streams `drawn`, and the last way."""
+    ends: list[Pixels] = []
+    for epoch, numbers in zip(sheet.epochs, drawn, strict=True):
+        context.progress(f"samples of epoch {epoch}", len(ends), len(sheet.epochs))
+        noise = streams_for(context, "samples", numbers).normal()
+        steps = descend(epoch, streams_for(context, "samples", numbers))
+        way = followed(steps, noise, sheet.start)
+        ends.append(way.states[-1])
+    return ends, way
+
+
+def results_of(trained: Trained, sheet: Sheet, samples: list[Pixels], way: Way) -> Results:
+    losses = read_losses(trained.losses)
+    last = len(way.states) - 1
+    kept = np.unique(np.linspace(0, last, sheet.frames).round().astype(int))
+    return Results(
+        np.stack(samples),
+        np.stack([way.states[index][:ANIMATED] for index in kept]),
+        np.stack([way.estimates[index][:ANIMATED] for index in kept]),
+        tuple(way.times[index] for index in kept),
+        torch.cat(losses).numpy(),
+        len(losses[0]),
+        read_tensors(trained.weights(sheet.epochs[-1]))["unet.out.weight"].shape[1],
+    )
+
+
+def followed(steps: Iterable[Step], noise: Tensor, start: float) -> Way:
+    """Run a sampler that begins with `noise` (B, 1, 28, 28) at the time `start`.
+
+    In the samples themselves nothing is left to be seen but they.
+    """
+    states, estimates, times = [pixels(noise)], [], [start]
+    device = noise.device
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=bfloat16_pays(device))
     with torch.inference_mode(), autocast:
         for step in steps:
             states.append(pixels(step.x))
             estimates.append(pixels(step.data))
             times.append(step.t)
-    return states, estimates, times
+    return Way(states, [*estimates, states[-1]], times)
 
 
 def pixels(x: Tensor) -> Pixels:
@@ -125,10 +160,10 @@ def pixels(x: Tensor) -> Pixels:
     return array
 
 
-def streams_for(context: Context, figure: str, count: int) -> Streams:
-    """Return the streams of `count` images of a figure."""
+def streams_for(context: Context, figure: str, numbers: Iterable[int]) -> Streams:
+    """Return the streams of a figure's images with the given numbers."""
     seed = context.stream(figure)
-    return Streams([stream(seed, index) for index in range(count)], context.device)
+    return Streams([stream(seed, number) for number in numbers], context.device)
 
 
 def every_digit(rows: int, device: torch.device) -> Tensor:
@@ -149,6 +184,7 @@ def sample_figures(
     end = float(np.mean(results.losses[-results.updates_per_epoch :]))
     yield Number("final-loss", f"{end:.4f}")
     yield Number("hidden", f"{results.hidden}")
+    yield Number("epochs", f"{len(results.losses) // results.updates_per_epoch}")
     yield loss_plot(
         "loss",
         results.losses,
@@ -168,17 +204,18 @@ def sample_figures(
     pairs = zip(results.states[shown], results.estimates[shown], strict=True)
     yield Trajectory(
         "way",
-        "The way to the first five samples: the states $x_t$ reached, then the digits that the "
-        "network saw in the states before them.",
+        "The way to the first five samples: on the left the states $x_t$, on the right the digits "
+        "that the network sees in them.",
         "Noise from which digits emerge; in the estimates they can be seen earlier, blurred.",
-        [[*state[:SHOWN], *estimate] for state, estimate in pairs],
+        [[*state[:SHOWN], *estimate[:SHOWN]] for state, estimate in pairs],
         [f"t = {round(results.times[index], 3):g}" for index in shown],
     )
     yield Animation(
         "descent",
-        f"The first samples of epoch {epochs[-1]} on their way from noise.",
-        f"Noise turns into {kind}.",
-        [tiled(state) for state in results.states],
+        f"The first samples of epoch {epochs[-1]} on their way from noise: on the left the states "
+        "$x_t$, on the right the digits that the network sees in them.",
+        f"Noise turns into {kind}; beside it blurs turn into the same sooner.",
+        [beside(*each) for each in zip(results.states, results.estimates, strict=True)],
         60,
     )
 
@@ -189,6 +226,7 @@ def guided_figures(
     """Yield what `sample_figures` does, and the same noise under guidance of growing strength."""
     digits = [str(digit) for digit in range(CLASSES)]
     kind = "handwritten digits, a column for each"
+    yield Number("scale", f"{guidance.scale:g}")
     yield from sample_figures(results, epochs, digits, kind)
     yield Panels(
         "guidance",
@@ -200,7 +238,14 @@ def guided_figures(
     )
 
 
+def beside(states: Pixels, estimates: Pixels) -> Pixels:
+    """Return two blocks of images (B, 28, 28), five to a row, and between them a grey gap."""
+    left, right = tiled(states), tiled(estimates)
+    gap = np.full((len(left), GAP), 128, np.uint8)
+    return np.concatenate((left, gap, right), axis=1)
+
+
 def tiled(images: Pixels) -> Pixels:
-    """Return images (10 · rows, 28, 28) as one image, ten to a row."""
-    rows = images.reshape(-1, CLASSES, 28, 28).transpose(0, 2, 1, 3)
-    return rows.reshape(-1, CLASSES * 28)
+    """Return images (5 · rows, 28, 28) as one image, five to a row."""
+    rows = images.reshape(-1, ACROSS, 28, 28).transpose(0, 2, 1, 3)
+    return rows.reshape(-1, ACROSS * 28)

@@ -19,11 +19,11 @@ def unguided(network: Network, classes: Tensor) -> Prediction:
     return lambda x, t: spread(network, x, t, classes)
 
 
-def guided(network: Network, classes: Tensor, scale: float) -> Prediction:
+def guided(network: Network, classes: Tensor, scale: float | Tensor) -> Prediction:
     """Return u + γ (c - u) of the predictions without and with a class (Ho & Salimans 2022).
 
-    γ = `scale`: 1 is purely conditional, 0 unconditional, which in the paper's terms is w = γ - 1.
-    Both branches are one forward of twice the batch.
+    γ = `scale`, one or (B, 1, 1, 1): 1 is purely conditional, 0 unconditional, which in the paper's
+    terms is w = γ - 1. Both branches are one forward of twice the batch.
     """
     both = torch.cat((classes, torch.zeros_like(classes)))
 

@@ -1,6 +1,7 @@
 """Scores as figures and as numbers for the prose."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,41 @@ def steps_plot(
         f"{at[:, -1].max():.2g} at {evaluations[-1]}; a dashed line at {height:.2g}.",
         [*lines, Series("real test digits", (0.0,), (height,), rule=True)],
         "evaluations",
+        "Fréchet distance",
+        logarithmic=True,
+    )
+
+
+class Learning(NamedTuple):
+    """Scores (N, 5) of a network after each of N epochs, of some updates each."""
+
+    label: str
+    epochs: Sequence[int]
+    updates: int
+    scores: Scores
+
+
+def epochs_plot(learning: Sequence[Learning], floor: Scores) -> Plot:
+    """Plot the Fréchet distance of several networks against the updates of their training."""
+    column = Score._fields.index("frechet")
+    lines = [
+        Series(
+            each.label,
+            [float(epoch * each.updates) for epoch in each.epochs],
+            each.scores[:, column].tolist(),
+        )
+        for each in learning
+    ]
+    height = float(floor[column])
+    ends = [f"{line.label} from {line.y[0]:.2g} to {line.y[-1]:.2g}" for line in lines]
+    looked = [f"{each.label} after epochs {', '.join(map(str, each.epochs))}" for each in learning]
+    return Plot(
+        "epochs",
+        f"Fréchet distance to the training digits in the course of training: {'; '.join(looked)}. "
+        f"As many real test digits are at {height:.2f} on average, the dashed line.",
+        f"Two curves over the updates of the training: {', '.join(ends)}.",
+        [*lines, Series("real test digits", (0.0,), (height,), rule=True)],
+        "updates",
         "Fréchet distance",
         logarithmic=True,
     )

@@ -1,6 +1,16 @@
 """What a record says of its making, in the words of the page."""
 
+import json
+
 from generators.store import NetworkRecord, Provenance, Record
+
+SAID = {
+    "steps": ("steps",),
+    "stride": ("stride",),
+    "evaluations": ("evaluations",),
+    "guidance": ("scale", "scales"),
+}
+"""Which of a section's parameters its readers are told at once, and as what."""
 
 
 def run_facts(record: Record) -> list[tuple[str, str]]:
@@ -8,6 +18,9 @@ def run_facts(record: Record) -> list[tuple[str, str]]:
     parts = record["experiment"]["parts"]
     facts = [("data", each.removeprefix("data ")) for each in parts if each.startswith("data ")]
     facts.append(("seed", str(record["seed"])))
+    for term, names in SAID.items():
+        given = [record["parameters"][name] for name in names if name in record["parameters"]]
+        facts += [(term, "; ".join(map(plainly, given)))] if given else []
     for name, network in record["networks"].items():
         facts.append((f"network {name}", trained(network)))
     provenance = record["provenance"]
@@ -15,6 +28,13 @@ def run_facts(record: Record) -> list[tuple[str, str]]:
         facts.append(("model", provenance["model"]))
     facts.append(("experiment", f"{duration(provenance['seconds'])} on {provenance['device']}"))
     return facts
+
+
+def plainly(value: str) -> str:
+    """Return a parameter's JSON without its signs: "5", "1, 1.25, 2", "slow"."""
+    found = json.loads(value)
+    several = found if isinstance(found, list) else [found]
+    return ", ".join(f"{each:g}" if isinstance(each, float) else str(each) for each in several)
 
 
 def trained(network: NetworkRecord) -> str:

@@ -8,9 +8,9 @@ import torch
 
 from generators.digits.conditioned import time_unet
 from generators.digits.ddpm import ancestral, last_signal, linear
-from generators.digits.samples import Results, no_class, sample_figures, sampled, streams_for
-from generators.digits.sampling import Step, unguided
-from generators.figure import Context, Output
+from generators.digits.samples import Results, Sheet, no_class, sample_figures, sampled
+from generators.digits.sampling import Step, Streams, unguided
+from generators.figure import Context, Number, Output
 from generators.parameters import Range
 
 
@@ -27,16 +27,17 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     """Sample from the same noise with the network as it was after each epoch asked for."""
     trained, schedule = context.networks[parameters.network], linear(parameters.steps)
     trained.expect(steps=parameters.steps)
-    count = 10 * parameters.rows
 
-    def descend(epoch: int) -> Iterable[Step]:
+    def descend(epoch: int, streams: Streams) -> Iterable[Step]:
         network = time_unet(trained.weights(epoch), torch.add).to(context.device)
-        predict = unguided(network, no_class(count, context.device))
-        return ancestral(predict, schedule, streams_for(context, "samples", count))
+        predict = unguided(network, no_class(len(streams.generators), context.device))
+        return ancestral(predict, schedule, streams)
 
-    return sampled(context, trained, parameters.epochs, descend, parameters.frames)
+    sheet = Sheet(parameters.epochs, parameters.rows, parameters.steps, parameters.frames)
+    return sampled(context, trained, sheet, descend)
 
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
+    yield Number("steps", f"{parameters.steps}")
     yield from last_signal(parameters.steps)
     yield from sample_figures(results, parameters.epochs, (), "handwritten digits")

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from generators.digits.conditioned import class_unet
 from generators.digits.ddpm import ancestral, last_signal, linear
-from generators.digits.samples import Guidance, guided_figures, guided_samples
+from generators.digits.samples import Guidance, Sheet, guided_figures, guided_samples
 from generators.digits.samples import GuidedResults as Results
 from generators.digits.sampling import Step, Streams, guided
-from generators.figure import Context, Output
+from generators.figure import Context, Number, Output
 from generators.parameters import Range
 
 
@@ -27,23 +27,23 @@ class Parameters:
 
 
 def experiment(context: Context, parameters: Parameters) -> Results:
-    """Sample every digit after each epoch, then one row at every guidance scale."""
+    """Sample every digit after each epoch, and one row at every guidance scale."""
     trained, schedule = context.networks[parameters.network], linear(parameters.steps)
     trained.expect(steps=parameters.steps)
 
-    def descend(epoch: int, classes: Tensor, scale: float, streams: Streams) -> Iterable[Step]:
+    def descend(epoch: int, classes: Tensor, scales: Tensor, streams: Streams) -> Iterable[Step]:
         network = class_unet(trained.weights(epoch)).to(context.device)
-        return ancestral(guided(network, classes, scale), schedule, streams)
+        return ancestral(guided(network, classes, scales), schedule, streams)
 
-    return guided_samples(
-        context, trained, parameters.epochs, descend, guidance(parameters), parameters.frames
-    )
+    sheet = Sheet(parameters.epochs, parameters.rows, parameters.steps, parameters.frames)
+    return guided_samples(context, trained, sheet, descend, guidance(parameters))
 
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
+    yield Number("steps", f"{parameters.steps}")
     yield from last_signal(parameters.steps)
     yield from guided_figures(results, parameters.epochs, guidance(parameters))
 
 
 def guidance(parameters: Parameters) -> Guidance:
-    return Guidance(parameters.rows, parameters.scale, parameters.scales)
+    return Guidance(parameters.scale, parameters.scales)

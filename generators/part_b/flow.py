@@ -8,9 +8,9 @@ import torch
 
 from generators.digits.conditioned import time_unet
 from generators.digits.flow import euler, integrate, velocity_of
-from generators.digits.samples import Results, no_class, sample_figures, sampled, streams_for
-from generators.digits.sampling import Step, unguided
-from generators.figure import Context, Output
+from generators.digits.samples import Results, Sheet, no_class, sample_figures, sampled
+from generators.digits.sampling import Step, Streams, unguided
+from generators.figure import Context, Number, Output
 from generators.parameters import Range
 
 
@@ -26,16 +26,16 @@ class Parameters:
 def experiment(context: Context, parameters: Parameters) -> Results:
     """Integrate from the same noise with the network as it was after each epoch asked for."""
     trained = context.networks[parameters.network]
-    count = 10 * parameters.rows
 
-    def descend(epoch: int) -> Iterable[Step]:
+    def descend(epoch: int, streams: Streams) -> Iterable[Step]:
         network = time_unet(trained.weights(epoch), torch.mul).to(context.device)
-        velocity = velocity_of(unguided(network, no_class(count, context.device)))
-        noise = streams_for(context, "samples", count).normal()
-        return integrate(velocity, noise, parameters.steps, euler)
+        velocity = velocity_of(unguided(network, no_class(len(streams.generators), context.device)))
+        return integrate(velocity, streams.normal(), parameters.steps, euler)
 
-    return sampled(context, trained, parameters.epochs, descend, parameters.frames)
+    sheet = Sheet(parameters.epochs, parameters.rows, 0, parameters.frames)
+    return sampled(context, trained, sheet, descend)
 
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
+    yield Number("steps", f"{parameters.steps}")
     yield from sample_figures(results, parameters.epochs, (), "handwritten digits")

@@ -69,35 +69,40 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         columns=[f"σ = {sigma:g}" for sigma in parameters.sigmas],
         labels=["noisy", "denoised"],
     )
-    # Without noise the noisy image is the clean one, and its signal-to-noise ratio is infinite.
-    shown = [index for index, sigma in enumerate(parameters.sigmas) if sigma > 0]
-    x = [parameters.sigmas[index] for index in shown]
-    curves = {
+    # Without noise the noisy image is the clean one, the linear denoiser leaves it so, and the
+    # signal-to-noise ratio of both is infinite: the network's alone is drawn there.
+    named = {
         "network": results.network_errors,
         "best linear denoiser": results.linear_errors,
         "noisy image": results.noise_errors,
     }
     decibels = {
-        label: [float(-10 * np.log10(errors[index])) for index in shown]
-        for label, errors in curves.items()
+        label: {
+            sigma: float(-10 * np.log10(error))
+            for sigma, error in zip(parameters.sigmas, errors, strict=True)
+            if sigma > 0 or label == "network"
+        }
+        for label, errors in named.items()
     }
     yield Plot(
         "psnr",
         "Peak signal-to-noise ratio over the test set against the strength of the noise: the "
         rf"network, trained at $\sigma = {parameters.trained_at:g}$ alone; the best linear "
-        r"denoiser, which is told $\sigma$; and the noisy image as it is.",
+        r"denoiser, Wiener's, which is told $\sigma$; and the noisy image as it is.",
         "Three falling curves of decibels over sigma.",
-        [Series(label, x, y) for label, y in decibels.items()],
+        [Series(label, tuple(at), tuple(at.values())) for label, at in decibels.items()],
         "σ",
         "PSNR in dB",
     )
-    yield Number("verdict", verdict(x, decibels["network"], decibels["best linear denoiser"]))
-    for index, sigma in enumerate(parameters.sigmas):
-        yield Number(f"network-error-{sigma:g}", f"{results.network_errors[index]:.4f}")
-        if sigma > 0:
-            for label, values in decibels.items():
-                value = values[shown.index(index)]
-                yield Number(f"{label.replace(' ', '-')}-psnr-{sigma:g}", f"{value:.1f} dB")
+    network, linear = decibels["network"], decibels["best linear denoiser"]
+    yield Number(
+        "verdict", verdict([*linear], [network[each] for each in linear], [*linear.values()])
+    )
+    for sigma, error in zip(parameters.sigmas, results.network_errors, strict=True):
+        yield Number(f"network-error-{sigma:g}", f"{error:.4f}")
+    for label, at in decibels.items():
+        for sigma, value in at.items():
+            yield Number(f"{label.replace(' ', '-')}-psnr-{sigma:g}", f"{value:.1f} dB")
 
 
 def verdict(sigmas: Sequence[float], network: Sequence[float], linear: Sequence[float]) -> str:

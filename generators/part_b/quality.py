@@ -6,24 +6,30 @@ from itertools import product
 from typing import Annotated
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from generators.digits.comparison import Cell, Table, comparison_with, drawn
 from generators.digits.data import load
 from generators.digits.ddpm import linear
 from generators.digits.flow import midpoint
-from generators.digits.jury import Score, nearest_images
+from generators.digits.jury import Score
 from generators.digits.many import Ancestral, Integrated, Sampler, samplers
-from generators.digits.scores import guidance_plot, sampler_panels, score_numbers, steps_plot
+from generators.digits.memorisation import memory_figures, memory_of
+from generators.digits.scores import (
+    Learning,
+    epochs_plot,
+    guidance_plot,
+    sampler_panels,
+    score_numbers,
+    steps_plot,
+)
+from generators.digits.training import read_losses
 from generators.errors import AuthorError
 from generators.figure import Context, Number, Output, Panels
 from generators.parameters import Range
 from generators.streams import stream
 
 SHOWN = 10
-NEAREST = 3
 FLOORS = 20
 """How many times as many test digits as there are samples are drawn and judged."""
 MIDPOINT = Integrated(midpoint, 2)
@@ -42,7 +48,7 @@ class Parameters:
     scales: Annotated[tuple[float, ...], Range(0, 100)] = (1.0, 1.5, 2.0, 3.0, 5.0)
     scale: Annotated[float, Range(0, 100)] = 2.0
     guided_evaluations: Annotated[int, Range(2, 10000)] = 10
-    diffusion_epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 5)
+    diffusion_epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 5, 10, 15)
     flow_epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 5)
 
 
@@ -53,8 +59,9 @@ class Results:
     `floors` (draw, 5) is what real test digits get, `steps` (sampler, evaluations, 5), `sweep`
     (scale, 5), `earlier` (epoch of diffusion, then of flow matching, 5), `by_steps` and `by_scale`
     their pictures, of the digits `asked` (10,); `near` (digit, 4, 28, 28) the sample of each digit
-    that is nearest to a training digit and its nearest three, `distances` (2, N) of samples and of
-    test digits to the nearest one.
+    that is nearest to a training digit and its nearest three, `distances` (3, N) of samples of flow
+    matching, of diffusion and of test digits to the nearest one; `trainings` (2, 2) epochs and
+    updates of diffusion and of flow matching.
     """
 
     floors: NDArray[np.float32]
@@ -66,6 +73,7 @@ class Results:
     asked: NDArray[np.int64]
     near: NDArray[np.uint8]
     distances: NDArray[np.float32]
+    trainings: NDArray[np.int64]
 
 
 def experiment(context: Context, parameters: Parameters) -> Results:
@@ -90,11 +98,13 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     draws = [drawn(fresh, parameters.count, seed) for seed in seeds]
     floors = [replace(comparison, wanted=each).score(each.images) for each in draws]
     guided = sweep.images[parameters.scales.index(parameters.scale)]
-    found = nearest_images(guided, data, NEAREST)
-    closest = closest_of_each(found.distances[:, 0], test.labels)
-    near = torch.cat((guided[closest, None], data[found.indices[closest]]), dim=1)
-    of_test = nearest_images(test.images, data, 1).distances[:, 0]
+    plain = steps.images[len(parameters.evaluations) - 1]
+    near, distances = memory_of((guided, plain, test.images), test.labels, data)
     shape = (-1, len(parameters.evaluations))
+    losses = [
+        read_losses(context.networks[each].losses)
+        for each in (parameters.diffusion, parameters.flow)
+    ]
     return Results(
         np.stack(floors),
         steps.scores.reshape(*shape, len(Score._fields)),
@@ -103,16 +113,10 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         steps.images[:, :SHOWN].reshape(*shape, SHOWN, 28, 28).numpy(),
         sweep.images[:, :SHOWN].numpy(),
         test.labels[:SHOWN].numpy(),
-        near.numpy(),
-        torch.stack((found.distances[:, 0], of_test)).numpy(),
+        near,
+        distances,
+        np.array([[len(each), sum(map(len, each))] for each in losses]),
     )
-
-
-def closest_of_each(distances: Tensor, labels: Tensor) -> Tensor:
-    """Return which of distances (N,) is the least of each label (N,), labels rising."""
-    places = torch.arange(len(labels))
-    return torch.stack([places[labels == each][distances[labels == each].argmin()]
-                        for each in labels.unique()])  # fmt: skip
 
 
 def cells_by_steps(context: Context, parameters: Parameters) -> list[Cell]:
@@ -150,6 +154,20 @@ def cells_by_epochs(context: Context, parameters: Parameters) -> list[Cell]:
     ]
 
 
+def learning_of(results: Results, parameters: Parameters) -> list[Learning]:
+    """Return how the distance of both methods fell, with the most evaluations, unguided."""
+    earlier = np.split(results.earlier, [len(parameters.diffusion_epochs)])
+    names = list(samplers(parameters.steps))
+    ends = results.steps[names.index("ancestral"), -1], results.steps[names.index("midpoint"), -1]
+    asked = parameters.diffusion_epochs, parameters.flow_epochs
+    return [
+        Learning(name, [*epochs, int(trained)], int(updates // trained), np.stack([*scores, end]))
+        for name, epochs, scores, end, (trained, updates) in zip(
+            ("diffusion", "flow matching"), asked, earlier, ends, results.trainings, strict=True
+        )
+    ]
+
+
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     names = list(samplers(parameters.steps))
     floor = results.floors.mean(axis=0)
@@ -169,12 +187,16 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     epochs = (("diffusion", parameters.diffusion_epochs), ("flow", parameters.flow_epochs))
     earlier = [f"{name}-epoch-{epoch}" for name, every in epochs for epoch in every]
     yield from score_numbers(earlier, results.earlier, floor)
+    for (name, _), (trained, updates) in zip(epochs, results.trainings, strict=True):
+        yield Number(f"{name}-epochs", f"{trained}")
+        yield Number(f"{name}-updates", f"{updates:,}")
     yield steps_plot(names, parameters.evaluations, results.steps, floor)
     fewest, most = parameters.evaluations[0], parameters.evaluations[-1]
     asked = [str(digit) for digit in results.asked]
     yield sampler_panels("few", names, fewest, results.by_steps[:, 0], asked)
     yield sampler_panels("many", names, most, results.by_steps[:, -1], asked)
     yield guidance_plot(parameters.scales, results.sweep)
+    yield epochs_plot(learning_of(results, parameters), floor)
     yield Panels(
         "guided",
         r"The same noise in every row, guidance $\gamma$ growing from row to row; above each "
@@ -184,16 +206,4 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         asked,
         [f"γ = {scale:g}" for scale in parameters.scales],
     )
-    of_samples, of_test = results.distances
-    yield Number("nearest-samples", f"{np.median(of_samples):.3f}")
-    yield Number("nearest-test", f"{np.median(of_test):.3f}")
-    closer = (of_samples < np.quantile(of_test, 0.01)).mean()
-    yield Number("closer", f"{100 * closer:.1f} %")
-    yield Panels(
-        "nearest",
-        rf"Of each digit asked for at $\gamma = {parameters.scale:g}$ the sample nearest to a "
-        "training digit (first row), and the three training digits nearest to it.",
-        "Ten handwritten digits, and under each the three training digits most like it.",
-        results.near.transpose(1, 0, 2, 3),
-        labels=["sample", "nearest", "second", "third"],
-    )
+    yield from memory_figures(results.near, results.distances, parameters.scale)
