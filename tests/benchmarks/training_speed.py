@@ -1,27 +1,30 @@
-"""How fast a network on digits trains: this project's loop against the plain one.
+"""How fast networks on digits train: this project's loop against the plain one, and the machine.
 
     python tests/benchmarks/training_speed.py --threads 1
 
-Compared, on the same UNet, batch and number of threads:
+For each network of content/site.toml that is named (unless told otherwise, one of every kind and
+size; pure-noise costs what denoiser does, and the four learning rates what flow-time does):
 
-- ours: `generators.digits.denoising.train` itself, after `generators.machine.prepare`: digits kept
-  as uint8 on the device, channels last, bfloat16 where the hardware has it, fused Adam, losses
-  fetched once an epoch, freed memory kept, and on a GPU torch.compile;
-- plain: a DataLoader over a TensorDataset of float images, float32 in torch's own memory format,
-  Adam as it comes, `loss.item()` at each step;
-- matrix: the product of two matrices of 2048×2048, in the type that ours computes in.
+- ours: its trainer itself, after `generators.machine.prepare`: digits kept as uint8 on the device,
+  channels last, bfloat16 where that pays, fused Adam, losses fetched once an epoch, freed memory
+  kept, and on a GPU torch.compile;
+- plain: the same network, loss and batches in the loop of textbooks: a DataLoader over a
+  TensorDataset of float images, float32 in torch's own memory format, Adam as it comes,
+  `loss.item()` at each step.
 
 Each runs in a process of its own, since `prepare` changes how all of a process gets its memory, and
-they take turns: ours, plain, matrix, ours, plain, matrix, … Printed are medians over the rounds.
+they take turns: ours, plain, ours, plain, … Printed are medians over the rounds, in images a
+second. Operations (a multiply-add is two) are counted by torch in one forward and backward pass.
+"Share" is what ours does a second, over what a product of matrices of 2048×2048 reaches in the
+type that ours computes in: 100 % would leave nothing to gain but by computing less. The last two
+columns are one epoch of 60,000 images, in seconds: ours, and at the rate of the matrices.
 
-To read it: a training step costs three forward passes (one forward, two backward), a multiply-add
-counts as two operations and is counted from the shapes of the layers. "Share" is that, over what
-the product of matrices reached: 100 % would leave nothing to gain but by computing less. Images are
-MNIST's where MNIST_DIR names their folder, else random: speed does not depend on them.
+Images are MNIST's where MNIST_DIR names their folder, else random: speed does not depend on them.
 """
 
 import argparse
 import gzip
+import importlib
 import json
 import os
 import statistics
@@ -30,37 +33,47 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import TypedDict
+from types import ModuleType
+from typing import NamedTuple
+from unittest.mock import patch
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
-from torch import Tensor, nn  # noqa: E402
-from torch.nn.functional import mse_loss  # noqa: E402
+from torch import nn  # noqa: E402
 from torch.utils.data import DataLoader, TensorDataset  # noqa: E402
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from generators import machine  # noqa: E402
-from generators.digits import data, denoising  # noqa: E402
-from generators.digits.unet import UNet  # noqa: E402
-from generators.machine import bfloat16_pays  # noqa: E402
+from generators.content import Network  # noqa: E402
+from generators.digits.data import Digits, scaled  # noqa: E402
+from generators.digits.training import Loss, Plan  # noqa: E402
+from generators.figure import Progress  # noqa: E402
 from generators.networks import Run  # noqa: E402
+from generators.project import open_project  # noqa: E402
 
-WARM_UP = 2
+KINDS = (
+    "denoiser", "ddpm-time", "ddpm-class", "flow-time", "flow-class", "flow-deep",
+    "judge-features", "judge-answers",
+)  # fmt: skip
+WARM_UP, LEAST = 2, 3
+"""Steps before the clock starts, and at least how many after."""
 SIZE, PRODUCTS = 2048, {"cpu": 10, "cuda": 1000}
-AIMS = {"cpu": 1.5, "cuda": 5.0}
+EPOCH = 60000
 
 
-class Setting(TypedDict):
-    """What a contender is told, as JSON."""
+class Setting(NamedTuple):
+    """What a process is told."""
 
     contender: str
+    network: str
     device: str
     threads: int
-    hidden: int
-    batch: int
     images: int
 
 
@@ -68,87 +81,126 @@ class Clock:
     """Counts steps, and takes the time from the end of the warm-up to the last of them."""
 
     def __init__(self, device: torch.device, steps: int) -> None:
-        if steps <= WARM_UP:
-            raise SystemExit(f"--images: {steps} steps, of which {WARM_UP} are warm-up")
         self.device, self.steps, self.started, self.seconds = device, steps, 0.0, 0.0
 
     def tick(self, step: int) -> None:
         if step in (WARM_UP, self.steps):
-            finish(self.device)
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
             now = time.perf_counter()
             self.started, self.seconds = now, now - self.started
 
-    def rate(self, batch: int) -> float:
-        """Return images per second, given that every batch is full."""
-        return (self.steps - WARM_UP) * batch / self.seconds
-
-
-def finish(device: torch.device) -> None:
-    """Wait until the device has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    @property
+    def steps_per_second(self) -> float:
+        return (self.steps - WARM_UP) / self.seconds
 
 
 def ours(setting: Setting) -> float:
-    """Train one epoch as the build does; return images per second."""
-    device = torch.device(setting["device"])
-    machine.prepare(setting["threads"])
-    clock = Clock(device, setting["images"] // setting["batch"])
-    recipe = denoising.Recipe(
-        hidden=setting["hidden"], batch=setting["batch"], images=setting["images"], epochs=1
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        digits = mnist(Path(folder), setting["images"])
-
-        def progress(what: str, done: int, total: int) -> None:
-            clock.tick(done)
-
-        denoising.train(Run(Path(folder), 180, device, lambda name: digits, progress), recipe)
-    return clock.rate(setting["batch"])
+    """Train as the build does; return images per second."""
+    machine.prepare(setting.threads)
+    return timed(setting)
 
 
 def plain(setting: Setting) -> float:
-    """Train one epoch as textbooks do; return images per second."""
-    device = torch.device(setting["device"])
-    torch.set_num_threads(setting["threads"])
-    clock = Clock(device, setting["images"] // setting["batch"])
-    with tempfile.TemporaryDirectory() as folder:
-        digits = data.load(mnist(Path(folder), setting["images"]), "train")
-    images = TensorDataset(data.scaled(digits.images[: setting["images"]]))
-    loader = DataLoader(images, batch_size=setting["batch"], shuffle=True)
-    network = UNet(setting["hidden"]).to(device).train()
-    optimizer = torch.optim.Adam(network.parameters(), 1e-4)
-    losses = []
-    for step, (x,) in enumerate(loader, 1):
-        x = x.to(device)
-        loss = mse_loss(network(x + 0.5 * torch.randn_like(x)), x)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-        clock.tick(step)
-    return clock.rate(setting["batch"])
+    """Train the same network for the same loss as textbooks do; return images per second."""
+    torch.set_num_threads(setting.threads)
+    with in_place_of_fit(setting.network, fit_plainly):
+        return timed(setting)
+
+
+def operations(setting: Setting) -> float:
+    """Count the operations that an update of the network takes, per image."""
+    found = list[float]()
+
+    def count(network: nn.Module, loss: Loss, digits: Digits, plan: Plan, run: Run) -> None:
+        x, labels = scaled(digits.images[: plan.batch]), digits.labels[: plan.batch]
+        with FlopCounterMode(display=False) as counter:
+            loss(network.train(), x, labels, torch.Generator()).backward()
+        found.append(counter.get_total_flops() / plan.batch)
+
+    with in_place_of_fit(setting.network, count):
+        train(setting._replace(device="cpu"), lambda what, done, total: None)
+    return found[0]
 
 
 def matrix(setting: Setting) -> float:
     """Return the operations per second of a product of matrices."""
-    device = torch.device(setting["device"])
-    torch.set_num_threads(setting["threads"])
-    kind = torch.bfloat16 if bfloat16_pays(device) else torch.float32
+    device = torch.device(setting.device)
+    torch.set_num_threads(setting.threads)
+    kind = torch.bfloat16 if machine.bfloat16_pays(device) else torch.float32
     a, b = (torch.randn(SIZE, SIZE, device=device, dtype=kind) for _ in range(2))
-    steps = PRODUCTS.get(device.type, 100) + WARM_UP
-    clock = Clock(device, steps)
-    for step in range(1, steps + 1):
+    clock = Clock(device, PRODUCTS.get(device.type, 100) + WARM_UP)
+    for step in range(1, clock.steps + 1):
         torch.mm(a, b)
         clock.tick(step)
-    return clock.rate(2 * SIZE**3)
+    return clock.steps_per_second * 2 * SIZE**3
 
 
 CONTENDERS: dict[str, Callable[[Setting], float]] = {
     "ours": ours,
     "plain": plain,
+    "operations": operations,
     "matrix": matrix,
 }
+
+
+def timed(setting: Setting) -> float:
+    """Train, and return images per second."""
+    clock = Clock(torch.device(setting.device), steps_of(setting))
+    train(setting, lambda what, done, total: clock.tick(done))
+    return clock.steps_per_second * batch_of(setting.network)
+
+
+def train(setting: Setting, progress: Progress) -> None:
+    """Call a network's trainer for one epoch of full batches."""
+    network = networks()[setting.network]
+    trainer, count = trainer_of(network), steps_of(setting) * batch_of(network.name)
+    recipe = trainer.Recipe(**network.recipe | {"images": count, "epochs": 1})
+    with tempfile.TemporaryDirectory() as folder:
+        digits, device = mnist(Path(folder), count), torch.device(setting.device)
+        trainer.train(Run(Path(folder), 180, device, lambda name: digits, progress), recipe)
+
+
+def steps_of(setting: Setting) -> int:
+    return max(setting.images // batch_of(setting.network), WARM_UP + LEAST)
+
+
+def batch_of(name: str) -> int:
+    return int(str(networks()[name].recipe["batch"]))
+
+
+def trainer_of(network: Network) -> ModuleType:
+    return importlib.import_module(network.trainer)
+
+
+def fit_plainly(network: nn.Module, loss: Loss, digits: Digits, plan: Plan, run: Run) -> None:
+    """The loop of textbooks, in the place of `generators.digits.training.fit`."""
+    dataset = TensorDataset(scaled(digits.images.cpu()), digits.labels.cpu())
+    loader = DataLoader(dataset, batch_size=plan.batch, shuffle=True)
+    network = network.to(run.device).train()
+    optimizer = torch.optim.Adam(network.parameters(), plan.rate)
+    generator = torch.Generator(run.device)
+    losses = []
+    for step, (x, labels) in enumerate(loader, 1):
+        value = loss(network, x.to(run.device), labels.to(run.device), generator)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        losses.append(value.item())
+        run.progress("", step, len(loader))
+
+
+@contextmanager
+def in_place_of_fit(name: str, fit: Callable[..., None]) -> Iterator[None]:
+    """Have a network's trainer call `fit` with the network and the loss that it has made."""
+    with patch.object(trainer_of(networks()[name]), "fit", fit):
+        yield
+
+
+@cache
+def networks() -> dict[str, Network]:
+    sections = open_project(ROOT, None, draft=False).site.sections
+    return {each.name: each for section in sections for each in section.networks}
 
 
 def mnist(folder: Path, count: int) -> Path:
@@ -163,38 +215,27 @@ def mnist(folder: Path, count: int) -> Path:
     return folder
 
 
-def multiply_adds(hidden: int) -> int:
-    """Count the multiply-adds of one image's forward pass, from the shapes that layers see."""
-    network, counts = UNet(hidden).eval(), list[int]()
-
-    def count(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-        # Every weight meets each place once: of the output, or where it spreads out, of the input.
-        assert isinstance(layer.weight, Tensor)
-        places = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output
-        counts.append(layer.weight.numel() * places[0, 0].numel())
-
-    for layer in network.modules():
-        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-            layer.register_forward_hook(count)
-    with torch.inference_mode():
-        network(torch.zeros(1, 1, 28, 28))
-    return sum(counts)
-
-
 def main() -> int:
     chosen = options()
     if chosen.run_one:
-        setting: Setting = json.loads(chosen.run_one)
-        print(CONTENDERS[setting["contender"]](setting))
+        setting = Setting(*json.loads(chosen.run_one))
+        print(CONTENDERS[setting.contender](setting))
         return 0
     device = machine.choose_device(chosen.device)
     torch.set_num_threads(chosen.threads)
-    rates: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-    for _ in range(chosen.rounds):
-        for name, values in rates.items():
-            values.append(measured(name, device, chosen))
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    print(report(medians, rates, device, chosen))
+
+    def measured(contender: str, network: str = "") -> float:
+        images = chosen.images or (EPOCH if device.type == "cuda" else 1280)
+        return run_one(Setting(contender, network, str(device), chosen.threads, images))
+
+    product = statistics.median(measured("matrix") for _ in range(chosen.rounds))
+    kind = "bfloat16" if machine.bfloat16_pays(device) else "float32"
+    print(f"{machine.describe(device)}, torch {torch.__version__}, medians of {chosen.rounds}")
+    print(f"product of {SIZE}×{SIZE} matrices in {kind}: {product / 1e9:,.0f} GFLOP/s")
+    print(HEADING, flush=True)
+    for name in chosen.networks:
+        turns = [(measured("ours", name), measured("plain", name)) for _ in range(chosen.rounds)]
+        print(row(name, measured("operations", name), turns, product), flush=True)
     return 0
 
 
@@ -204,60 +245,45 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=description, epilog=rest, formatter_class=formatter
     )
+    known = sorted(networks())
     add = parser.add_argument
-    add("--hidden", type=int, default=32, metavar="D", help="channels (default: 32)")
-    add("--batch", type=int, default=256, metavar="N", help="default: 256")
-    add("--images", type=int, default=2560, metavar="N", help="default: 2560; on a GPU take 60000")
+    add("networks", nargs="*", default=KINDS, metavar="NAME", help=f"of {', '.join(known)}")
+    add("--images", type=int, metavar="N", help="at least five batches (default: 1280; GPU: 60000)")
     add("--threads", type=int, default=machine.cores(), metavar="N", help="default: all cores")
     add("--device", metavar="NAME", help="default: the best there is")
     add("--rounds", type=int, default=3, metavar="N", help="turns of each (default: 3)")
     add("--run-one", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if unknown := set(chosen.networks) - set(known):
+        parser.error(f"unknown network {min(unknown)!r}, expected one of {', '.join(known)}")
+    return chosen
 
 
-def measured(name: str, device: torch.device, chosen: argparse.Namespace) -> float:
-    """Run one contender in a process of its own; return its images or operations per second."""
-    setting: Setting = {
-        "contender": name,
-        "device": str(device),
-        "threads": chosen.threads,
-        "hidden": chosen.hidden,
-        "batch": chosen.batch,
-        # Full batches only.
-        "images": chosen.images // chosen.batch * chosen.batch,
-    }
+def run_one(setting: Setting) -> float:
+    """Run one contender in a process of its own; return its images or operations."""
     command = [sys.executable, __file__, "--run-one", json.dumps(setting)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{name} failed, see above")
+        raise SystemExit(f"{setting.contender}, {setting.network} failed, see above")
     return float(done.stdout)
 
 
-def report(
-    medians: dict[str, float],
-    rates: dict[str, list[float]],
-    device: torch.device,
-    chosen: argparse.Namespace,
-) -> str:
-    step, product = 3 * 2 * multiply_adds(chosen.hidden), medians["matrix"]
-    ratio, aim = medians["ours"] / medians["plain"], AIMS.get(device.type, 1.0)
-    kind = "bfloat16" if bfloat16_pays(device) else "float32"
-    lines = [
-        f"D = {chosen.hidden}, batch {chosen.batch}, {machine.describe(device)}, "
-        f"torch {torch.__version__}, median of {chosen.rounds}",
-        f"{'':<8}{'images/s':>10}{'slowest':>10}{'fastest':>10}{'GFLOP/s':>10}{'share':>8}",
-    ]
-    for name in ("ours", "plain"):
-        speeds = "".join(
-            f"{v:>10,.0f}" for v in (medians[name], min(rates[name]), max(rates[name]))
-        )
-        reached = medians[name] * step
-        lines.append(f"{name:<8}{speeds}{reached / 1e9:>10,.0f}{reached / product:>8.0%}")
-    lines.append(f"{'matrix':<8}{'':>30}{product / 1e9:>10,.0f}  {kind}, {SIZE}×{SIZE}")
-    lines.append(f"ours / plain {ratio:.2f} (aim: {aim:g} or more)")
-    seconds = f"{60000 / medians['ours']:,.1f} s for ours, {60000 * step / product:,.1f} s at the"
-    lines.append(f"60,000 images of {step / 1e6:,.0f} MFLOP: {seconds} matrix rate")
-    return "\n".join(lines)
+HEADING = (
+    f"{'':<16}{'MFLOP':>7}{'ours/s':>9}{'slowest':>9}{'fastest':>9}{'plain/s':>9}"
+    f"{'ours/plain':>12}{'share':>7}{'epoch':>8}{'floor':>8}"
+)
+
+
+def row(name: str, work: float, turns: list[tuple[float, float]], product: float) -> str:
+    """Return one network's line: `work` operations an image, `product` of them a second at best."""
+    ours, plain = zip(*turns, strict=True)
+    rate = statistics.median(ours)
+    speeds = "".join(f"{value:>9,.0f}" for value in (rate, min(ours), max(ours)))
+    ratio = statistics.median(one / other for one, other in turns)
+    return (
+        f"{name:<16}{work / 1e6:>7,.0f}{speeds}{statistics.median(plain):>9,.0f}{ratio:>12.2f}"
+        f"{rate * work / product:>7.0%}{EPOCH / rate:>8,.0f}{EPOCH * work / product:>8,.0f}"
+    )
 
 
 if __name__ == "__main__":
