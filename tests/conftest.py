@@ -14,9 +14,13 @@ from browsing import browser, complaints, exhibition, open_page, part
 import generators
 from generators.content import Section
 from generators.keys import experiment_key, figures_key
+from generators.mini_if.glyphs import FONTS
 from generators.project import open_project
 
 ROOT = Path(__file__).parent.parent
+needs_font = pytest.mark.skipif(
+    not any(path.is_file() for path in FONTS), reason="Noto Color Emoji is not installed"
+)
 
 __all__ = ["browser", "complaints", "exhibition", "open_page", "part"]  # fixtures for all
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import needs_font
 from oracles import images, schedule
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
@@ -75,6 +76,7 @@ def test_the_levels_left_out_do_not_learn() -> None:
     assert whole.unet.conv_in.weight.requires_grad
 
 
+@needs_font
 def test_small_pictures_are_the_means_of_large_ones_and_so_is_their_noise() -> None:
     made = [Examples(3, 1, TOKENIZER, 0.1, NOISES, level) for level in (0, 2)]
     large, small = (each[5] for each in made)
@@ -87,6 +89,7 @@ def test_small_pictures_are_the_means_of_large_ones_and_so_is_their_noise() -> N
     assert variance == 0, "only whole pictures teach a spread"
 
 
+@needs_font
 def test_a_new_level_tells_the_inner_ones_what_they_were_told() -> None:
     smaller = painter(1)
     before = [parameter.clone() for parameter in smaller.unet.down_blocks[1].parameters()]
@@ -121,6 +124,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "GRAFT_BATCHES", 2)
 
 
+@needs_font
 @pytest.mark.usefixtures("short")
 def test_a_training_grows_and_goes_on_where_it_was_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

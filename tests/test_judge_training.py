@@ -3,11 +3,10 @@
 from pathlib import Path
 from random import Random
 
-import pytest
 import torch
+from conftest import needs_font
 
 from generators.mini_if.concepts import CORE, OBJECTS
-from generators.mini_if.glyphs import FONTS
 from generators.mini_if.judge import Judge, load_judge
 from generators.mini_if.judge_training import (
     Claim,
@@ -84,10 +83,7 @@ def test_the_loss_is_least_when_true_pairs_lie_together() -> None:
     assert right < 0.1 < wrong
 
 
-@pytest.mark.skipif(
-    not any(path.is_file() for path in FONTS),
-    reason="Noto Color Emoji is not installed",
-)
+@needs_font
 def test_training_writes_a_judge_that_can_be_asked(tmp_path: Path) -> None:
     with torch.random.fork_rng():
         train(130, tmp_path / "judge.safetensors")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import needs_font
 
 from generators.errors import AuthorError
 from generators.mini_if import backgrounds, emoji, glyphs
@@ -20,9 +21,6 @@ from generators.mini_if.concepts import (
 from generators.mini_if.scenes import Composition, compose, is_held_out, render
 from generators.mini_if.styles import STYLES
 
-needs_font = pytest.mark.skipif(
-    not any(path.is_file() for path in glyphs.FONTS), reason="Noto Color Emoji is not installed"
-)
 PROMPTS = (
     "an oil painting of a snowy mountain village",
     "a man wearing a hat",

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from cascades import small_cascade
-from conftest import ROOT
+from conftest import ROOT, needs_font
 from PIL import Image
 from test_digits import idx
 from test_part_a import part_a_in
@@ -164,5 +164,6 @@ def test_a_network_that_cannot_be_compiled_runs_as_it_is() -> None:
     assert "torch.Size([1, 3])" in run("import torch._dynamo\n" + COMPILE)
 
 
+@needs_font
 def test_a_cascade_grows_on_a_device_and_what_mixes_two_is_refused() -> None:
     run(CHECK)
