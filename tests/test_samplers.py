@@ -8,7 +8,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, FlowMatchEulerDiscreteSchedu
 from torch import Tensor
 
 from generators.digits.conditioned import ClassUNet, TimeUNet, one_hot
-from generators.digits.ddpm import Schedule, ancestral, ddim, estimate, linear
+from generators.digits.ddpm import Schedule, ancestral, ddim, linear
 from generators.digits.flow import Increment, euler, heun, integrate, midpoint, velocity_of
 from generators.digits.sampling import Prediction, Streams, guided, unguided
 
@@ -107,18 +107,18 @@ def test_the_schedule_is_the_one_of_the_exercise() -> None:
 
 
 def test_ancestral_sampling_is_that_of_diffusers() -> None:
-    schedule, predict = linear(30), noise_of_gaussian(linear(30))
+    schedule, predict = linear(300), noise_of_gaussian(linear(300))
     reference = DDPMScheduler(
-        30, 1e-4, 0.02, "linear", variance_type="fixed_large", clip_sample=False
+        300, 1e-4, 0.02, "linear", variance_type="fixed_large", clip_sample=False
     )
     # In float32, as it comes, 1 - ᾱ is off by a thousandth near the end.
-    reference.alphas_cumprod = schedule.alpha_bar[1:]
-    reference.set_timesteps(30)
+    reference.alphas_cumprod = (1 - reference.betas.double()).cumprod(dim=0)
+    reference.set_timesteps(300)
     ours = list(ancestral(predict, schedule, streams(2)))
     draws = streams(2)
     x = draws.normal()
-    for step, index in zip(ours, range(29, -1, -1), strict=True):
-        time = torch.full((2,), (index + 1) / 30)
+    for step, index in zip(ours, range(299, -1, -1), strict=True):
+        time = torch.full((2,), (index + 1) / 300)
         noise = draws.normal() if index else torch.zeros_like(x)
         mean = reference.step(
             predict(x, time), index, x, generator=torch.Generator().manual_seed(0)
@@ -177,12 +177,13 @@ def test_ancestral_sampling_of_a_gaussian_has_the_moments_of_its_recursion() -> 
     mean, variance = 0.0, 1.0
     for step in ancestral(predict, schedule, streams(60)):
         t = int(step.t) + 1
-        probe = torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1)
-        x_0 = estimate(predict, probe, t, schedule).flatten().double()
-        now, then, beta = schedule.alpha_bar[t], schedule.alpha_bar[t - 1], schedule.beta[t]
+        probe = torch.tensor([0.0, 1.0], dtype=torch.float64)
+        now = schedule.alpha_bar[t]
+        x_0 = (now.sqrt() * SPREAD**2 * probe + (1 - now) * MEAN) / (now * SPREAD**2 + 1 - now)
+        then, beta = schedule.alpha_bar[t - 1], schedule.beta[t]
         ends = (
             then.sqrt() * beta / (1 - now) * x_0
-            + (1 - beta).sqrt() * (1 - then) / (1 - now) * probe.flatten()
+            + (1 - beta).sqrt() * (1 - then) / (1 - now) * probe
         )
         shift, slope = ends[0].item(), (ends[1] - ends[0]).item()
         mean, variance = shift + slope * mean, slope**2 * variance + (beta.item() if t > 1 else 0)
@@ -215,21 +216,98 @@ def test_flow_carries_noise_to_a_gaussian(increment: Increment) -> None:
         return MEAN + slope * (x - t * MEAN)
 
     x = torch.linspace(-2, 2, 9, dtype=torch.float64)
-    *_, last = integrate(velocity, x, 400, increment)
-    assert torch.allclose(last.x, MEAN + SPREAD * x, atol=5e-3)
+    for step in integrate(velocity, x, 400, increment):
+        spread = ((1 - step.t) ** 2 + (step.t * SPREAD) ** 2) ** 0.5
+        assert torch.allclose(step.x, step.t * MEAN + spread * x, atol=5e-3)
+    assert torch.allclose(step.x, MEAN + SPREAD * x, atol=5e-3)
 
 
-def test_flow_splits_noise_between_two_points() -> None:
-    """The oracle: data that is -1 or 1 with equal odds, with its exact velocity."""
+def test_ddim_carries_noise_to_a_gaussian() -> None:
+    """The oracle: without noise every state is as many spreads off the mean as the first one."""
+    schedule = linear(300)
+    times = list(range(300, -1, -1))
+    first = streams(3).normal()
+
+    def standard(x: Tensor, t: int) -> Tensor:
+        alpha_bar = schedule.alpha_bar[t]
+        return (x - alpha_bar.sqrt() * MEAN) / (alpha_bar * SPREAD**2 + 1 - alpha_bar).sqrt()
+
+    expected = standard(first, 300)
+    for step in ddim(noise_of_gaussian(schedule), schedule, times, streams(3)):
+        found = standard(step.x, int(step.t))
+        assert torch.allclose(found, expected, rtol=0.02, atol=0.005)
+
+
+def share_below(x: Tensor, centre: float, spread: float) -> Tensor:
+    """The distribution function of N(±centre, spread²), either sign with equal odds."""
+    normal = torch.distributions.Normal(0.0, 1.0)
+    return (normal.cdf((x - centre) / spread) + normal.cdf((x + centre) / spread)) / 2
+
+
+@pytest.mark.parametrize(
+    ("increment", "tolerance"), [(euler, 1e-2), (midpoint, 2e-4), (heun, 2e-4)]
+)
+def test_flow_splits_noise_between_two_points(increment: Increment, tolerance: float) -> None:
+    """The oracle: data that is -1 or 1 with equal odds, with its exact velocity.
+
+    On a line paths do not cross: at every t as much of the noise is below a state as at the start.
+    """
 
     def velocity(x: Tensor, t: float) -> Tensor:
-        expected = torch.tanh(t * x / (1 - t) ** 2)
-        return (expected - x) / (1 - t)
+        left = max(1 - t, 1e-6)  # Heun asks at t = 1, too.
+        return (torch.tanh(t * x / left**2) - x) / left
 
-    x = streams(4).normal()
-    *_, last = integrate(velocity, x, 200, euler)
-    assert torch.allclose(last.x.abs(), torch.ones_like(x), atol=0.02)
-    assert torch.equal(last.x.sign(), x.sign())
+    x = torch.linspace(-3, 3, 10, dtype=torch.float64)
+    expected = torch.distributions.Normal(0.0, 1.0).cdf(x)
+    *steps, last = integrate(velocity, x, 200, increment)
+    for step in steps[:-10]:
+        assert torch.allclose(share_below(step.x, step.t, 1 - step.t), expected, atol=tolerance)
+    assert torch.allclose(steps[-1].x, x.sign(), atol=0.02)
+    if increment is not heun:
+        assert torch.allclose(last.x, x.sign(), atol=0.02)
+
+
+def noise_of_two_points(schedule: Schedule) -> Prediction:
+    """The exact E[ε | x_t] for data that is -1 or 1 with equal odds."""
+
+    def predict(x: Tensor, t: Tensor) -> Tensor:
+        alpha_bar = schedule.alpha_bar[(t * schedule.steps).round().long()].reshape(-1, 1, 1, 1)
+        x_0 = torch.tanh(alpha_bar.sqrt() * x / (1 - alpha_bar))
+        return ((x - alpha_bar.sqrt() * x_0) / (1 - alpha_bar).sqrt()).to(x.dtype)
+
+    return predict
+
+
+def test_ddim_splits_noise_between_two_points() -> None:
+    schedule = linear(300)
+    first = streams(2).normal()
+
+    def below(x: Tensor, t: int) -> Tensor:
+        alpha_bar = schedule.alpha_bar[t].item()
+        return share_below(x, alpha_bar**0.5, (1 - alpha_bar) ** 0.5)
+
+    expected = below(first, 300)
+    *steps, last = ddim(
+        noise_of_two_points(schedule), schedule, list(range(300, -1, -1)), streams(2)
+    )
+    for step in steps[:-10]:
+        assert torch.allclose(below(step.x, int(step.t)), expected, atol=0.02)
+    assert torch.allclose(last.x, first.sign(), atol=1e-3)
+
+
+def test_ancestral_sampling_splits_noise_between_two_points() -> None:
+    """The oracle: the moments of x_t = √ᾱ x_0 ± √(1-ᾱ) ε, of which the fourth tells two points."""
+    schedule = linear(300)
+    for step in ancestral(noise_of_two_points(schedule), schedule, streams(40)):
+        signal = schedule.alpha_bar[int(step.t)].item()
+        fourth = signal**2 + 6 * signal * (1 - signal) + 3 * (1 - signal) ** 2
+        x = step.x.double()
+        assert x.mean().item() == pytest.approx(0, abs=0.03)
+        assert x.square().mean().item() == pytest.approx(1, rel=0.03)
+        # The noise that it begins with holds no signal; that is forgotten by then.
+        if step.t < 150:
+            assert (x**4).mean().item() == pytest.approx(fourth, rel=0.05)
+    assert torch.allclose(step.x.abs(), torch.ones_like(step.x), atol=1e-3)
 
 
 def linear_network(x: Tensor, t: Tensor, classes: Tensor) -> Tensor:
