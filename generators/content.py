@@ -36,7 +36,8 @@ NAME = re.compile(r"[a-z][0-9]*-([a-z0-9-]+)\.md")
 class Network(NamedTuple):
     """A network that sections name: `train(run, recipe)` in the module `trainer` makes it.
 
-    `data` names the data set that it gets in place of the one it asks for, or is empty.
+    `data` names the data set that it gets in place of the one it asks for, or is empty. A section
+    of other data has its networks trained on these, under the same names.
     """
 
     name: str
@@ -307,21 +308,22 @@ def suiting(part: Part, fields: list[Field], content: Path) -> dict[str, object]
 def networks_in(
     table: dict[str, object], networks: dict[str, Network], path: Path
 ) -> list[Network]:
-    """Return the networks that a section names.
+    """Return the networks that a section names, of its data.
 
     Raises: AuthorError for one of other data than the section's: its samples would be judged and
     captioned as what they are not.
     """
+    where = f"content/{path.name}"
     wanted = list(map(str, typed(table, "networks", list, path, [])))
+    data = dataset_in(table, where)
     for each in wanted:
         if each not in networks:
-            where = f"content/{path.name}"
             raise AuthorError(f"{where}: unknown network {each!r}{nearest(each, networks)}")
-        data = networks[each].data
-        if data and data != dataset_in(table, f"content/{path.name}"):
-            remedy = f"set data = {data!r} here too, or name another network"
-            raise AuthorError(f"content/{path.name}: network {each!r} is of {data}; {remedy}")
-    return [networks[each] for each in wanted]
+        other = networks[each].data
+        if other and other != data:
+            remedy = f"set data = {other!r} here too, or name another network"
+            raise AuthorError(f"{where}: network {each!r} is of {other}; {remedy}")
+    return [networks[each]._replace(data=data) for each in wanted]
 
 
 def refuse_later(parameters: dict[str, Value], networks: list[Network], where: str) -> None:

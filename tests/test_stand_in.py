@@ -17,6 +17,7 @@ from generators.digits.stand_in import archive
 from generators.errors import AuthorError
 from generators.keys import experiment_key, network_key
 from generators.project import open_project
+from generators.shipped import shipped_file
 from generators.stand_in import ARCHIVE, CAPTION, NAME, stand_in
 
 MODULE = """
@@ -191,9 +192,27 @@ def test_other_data_are_one_word_in_a_recipe_and_part_of_the_key(small: Small) -
     assert dressed == Network(*plain[:4], data="fashion-mnist")
     assert network_key(code, dressed).digest != network_key(code, plain).digest
     assert small.keys("trained") != section
-    small.edit("content/site.toml", "fashion-mnist", "fashion-mnst")
+    small.edit("content/site.toml", 'data = "fashion-mnist"', "")
+    assert small.section("trained").networks[0] == dressed, "the section's word is enough"
+    assert shipped_file(small.root, dressed) != shipped_file(small.root, plain)
+    small.edit("content/b3-trained.md", "fashion-mnist", "fashion-mnst")
     with pytest.raises(AuthorError, match=r"data = 'fashion-mnst', did you mean 'fashion-mnist'"):
         small.section("trained")
+
+
+def test_clothes_that_cannot_be_had_are_skipped_and_no_digits_stand_in_for_them(
+    offline: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = offline.root / ARCHIVE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(digits())
+    offline.edit("content/b4-digit.md", 'part = "b"', 'part = "b"\ndata = "fashion-mnist"')
+    assert run(offline, "digit") == 0
+    printed = capsys.readouterr().out
+    row = next(line for line in printed.splitlines() if line.startswith("digit"))
+    assert row.split()[1] == "skipped"
+    assert "fashion-mnist is not on this machine and could not be downloaded" in row
+    assert not (offline.root / "site/digit/record.json").exists()
 
 
 def test_a_section_names_other_data_too(offline: Small) -> None:

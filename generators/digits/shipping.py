@@ -35,7 +35,7 @@ def ship(project: Project, network: Network) -> str:
 
 def main(root: Path) -> int:
     project = open_project(root, None, draft=False)
-    networks = {each.name: each for s in project.site.sections for each in s.networks}
+    networks = {(each.name, each.data): each for s in project.site.sections for each in s.networks}
     for network in networks.values():
         print(ship(project, network))
     return 0
