@@ -1,5 +1,6 @@
 """B3.3: a descent from where training ended, and the section that judges what it buys."""
 
+from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from generators.digits.ddpm import linear
 from generators.digits.leaking import Gaussian, Leaking, end_of
 from generators.digits.many import Ancestral, Sampler
 from generators.digits.sampling import Streams
+from generators.digits.scores import least_share
 from generators.figure import Number, Panels
 from generators.part_b import published as section
 from generators.results import pack, unpack
@@ -109,6 +111,18 @@ def test_the_section_judges_every_row(
     outputs = list(section.figures(unpack(path, section.Results), parameters))
     numbers = {each.name: each.text for each in outputs if isinstance(each, Number)}
     assert numbers["begun-recall"] == f"{results.scores[3, 4]:.2f}"
+    assert {"diffusion-least", "flow-least"} <= set(numbers)
     assert numbers["flow-brightness"] == f"{results.brightness[6]:.3f}"
     (panels,) = (each for each in outputs if isinstance(each, Panels))
     assert len(panels.labels) == len(results.samples)
+
+
+def test_the_least_share_is_the_one_that_as_many_right_still_allow() -> None:
+    assert least_share(200, 200) == pytest.approx(0.05 ** (1 / 200))
+    assert least_share(0, 50) == pytest.approx(0, abs=1e-9)
+    share = least_share(17, 20)
+    odds = sum(comb(20, k) * share**k * (1 - share) ** (20 - k) for k in (17, 18, 19, 20))
+    assert odds == pytest.approx(0.05)
+    assert least_share(9930, 10000) == pytest.approx(
+        0.993 - 1.645 * (0.993 * 0.007 / 1e4) ** 0.5, abs=2e-4
+    )

@@ -1,5 +1,6 @@
 """Scores as figures and as numbers for the prose."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -54,6 +55,27 @@ def steps_plot(
         "Fréchet distance",
         logarithmic=True,
     )
+
+
+def least_share(right: int, count: int, doubt: float = 0.05) -> float:
+    """Return the share under which as many `right` of `count` or more come up with odds `doubt`.
+
+    The true share is not below, with a confidence of 1 - `doubt` (Clopper & Pearson 1934).
+    """
+
+    def odds(share: float) -> float:
+        logarithms = (
+            math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1)
+            + k * math.log(share) + (count - k) * math.log1p(-share)
+            for k in range(right, count + 1)
+        )  # fmt: skip
+        return sum(map(math.exp, logarithms))
+
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if odds(middle) < doubt else (low, middle)
+    return low
 
 
 class Learning(NamedTuple):

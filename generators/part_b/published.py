@@ -11,9 +11,10 @@ from generators.digits.comparison import Cell, comparison_with, drawn
 from generators.digits.data import load
 from generators.digits.ddpm import linear
 from generators.digits.flow import euler
+from generators.digits.jury import Score
 from generators.digits.leaking import Leaking, end_of
 from generators.digits.many import Ancestral, Integrated
-from generators.digits.scores import score_numbers
+from generators.digits.scores import least_share, score_numbers
 from generators.figure import Context, Number, Output, Panels
 from generators.parameters import Range
 
@@ -87,6 +88,9 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield Number("signal-last", f"{alpha_bar**0.5:.2f}")
     scores = np.concatenate([results.floor[None], results.scores])
     yield from score_numbers(["floor", *ROWS], scores, results.floor)
+    for name, score in zip(ROWS, results.scores, strict=True):
+        right = round(Score(*score.tolist()).accuracy * parameters.count)
+        yield Number(f"{name}-least", f"{100 * least_share(right, parameters.count):.1f} %")
     for name, bright in zip(("floor", *ROWS), results.brightness, strict=True):
         yield Number(f"{name}-brightness", f"{bright:.3f}")
     scale = f"γ = {parameters.scale:g}"
