@@ -31,9 +31,17 @@ def versions() -> dict[str, str]:
 
 
 def commit(root: Path) -> str:
-    """Return the short name of the checked-out commit, "+" behind it when files differ, or ""."""
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--exclude=*"]
+    """Return the short name of the checked-out commit, or "".
+
+    "+" behind it says that files differ, other than those of site/, which builds write themselves.
+    """
+    git = ["git", "-C", str(root)]
+    differ = [*git, "diff", "--quiet", "HEAD", "--", ".", ":(exclude)site"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        found = subprocess.run(
+            [*git, "rev-parse", "--short", "HEAD"], capture_output=True, check=True
+        )
+        marked = subprocess.run(differ, capture_output=True).returncode
     except (OSError, subprocess.CalledProcessError):
         return ""
+    return found.stdout.decode().strip() + ("+" if marked else "")
