@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from generators.diffusion.cascade import Cascade
     from generators.diffusion.scores import Judge
 
-KEPT = 1_500_000
+KEPT = 2_000_000
+"""Bytes of results that a site keeps at most, so that a clone can draw their figures anew."""
 OF_CASCADES = ("diffusers", "transformers")
 
 
