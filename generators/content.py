@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from generators.code import Code, Field
-from generators.datasets import DATASETS
+from generators.datasets import DATASETS, MNIST
 from generators.errors import AuthorError, nearest
 from generators.models import EMBEDDED, Model, find_model
 from generators.parameters import (
@@ -45,6 +45,11 @@ class Network(NamedTuple):
     recipe: dict[str, Value]
     seed: int
     data: str = ""
+
+    @property
+    def label(self) -> str:
+        """What it is called where networks of several data sets are listed."""
+        return f"{self.name} on {self.data}" if self.data else self.name
 
 
 class Part(NamedTuple):
@@ -229,9 +234,9 @@ def network(
 
 
 def dataset_in(table: dict[str, object], where: str) -> str:
-    """Return the data set that a table names under `data`, or ""."""
-    name = table.get("data")
-    if name is None:
+    """Return the data set that a table names under `data`, or "" for MNIST, which all mean."""
+    name = table.get("data", MNIST)
+    if name == MNIST:
         return ""
     if not isinstance(name, str) or name not in DATASETS:
         raise AuthorError(f"{where}: data = {name!r}{nearest(str(name), DATASETS)}")

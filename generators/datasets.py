@@ -24,8 +24,9 @@ class Dataset(NamedTuple):
     mirrors: tuple[str, ...]
 
 
+MNIST = "mnist"
 DATASETS = {
-    "mnist": Dataset(
+    MNIST: Dataset(
         "MNIST_DIR",
         {
             "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",

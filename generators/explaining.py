@@ -45,7 +45,7 @@ def expectations(project: Project, stale: list[Status], force: bool) -> list[str
                 at_hand = not again and is_at_hand(project, network, key, epochs)
                 if not at_hand and key not in trained:
                     trained.add(key)
-                    steps.append(f"train {network.name}{last_time(each.record, network.name)}")
+                    steps.append(f"train {network.label}{last_time(each.record, network.name)}")
             steps.append(f"experiment{last_time(each.record)}")
         lines.append(f"{each.section.name}: {', '.join([*steps, 'figures'])}; {why(each, force)}")
     return lines or ["no section; pages only if words or templates changed"]

@@ -243,7 +243,7 @@ class Maker:
             "draft": self.project.draft,
             "versions": versions(),
             "command": f"python build.py {section.name} --force",
-        }
+        } | ({"data": section.data} if section.data else {})
         shown: list[Shown] = []
         numbers: dict[str, str] = {}
         contents: dict[str, bytes] = {}

@@ -90,11 +90,11 @@ class Training:
 
     def fit(self, network: Network, folder: Path, key: str, told: Progress) -> None:
         trainer = importlib.import_module(network.trainer)
-        refuse_edited(self.project, network.name, key, lambda code: network_key(code, network))
+        refuse_edited(self.project, network.label, key, lambda code: network_key(code, network))
         begun_at = commit(self.project.root)
 
         def progress(what: str, done: int, total: int) -> None:
-            told(f"{network.name}, {what}", done, total)
+            told(f"{network.label}, {what}", done, total)
 
         dataset = sent(partial(self.dataset, instead=network.data), self.project.cache)
         sweep(folder)

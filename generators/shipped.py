@@ -51,8 +51,7 @@ def lacks(record: NetworkRecord, epochs: Iterable[int]) -> bool:
 def shipped_file(root: Path, network: Network) -> Path:
     """Return where a network is shipped, if it is: beside the package of its trainer."""
     package = Path(*network.trainer.split(".")[:-1])
-    of_data = f"-{network.data}" if network.data else ""
-    return root / package / "weights" / f"{network.name}{of_data}.safetensors"
+    return root / package / "weights" / network.data / f"{network.name}.safetensors"
 
 
 def is_shipped(path: Path, key: str, epochs: Iterable[int] = ()) -> bool:

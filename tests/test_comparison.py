@@ -1,5 +1,6 @@
 """Samplers with few evaluations, many samples, and the section that scores them, in small."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ from generators.digits.ddpm import ancestral, ddim, linear
 from generators.digits.flow import euler, heun
 from generators.digits.jury import jury, nearest_images
 from generators.digits.many import Ancestral, Ddim, Integrated, Sampler, samples
-from generators.digits.memorisation import closest_of_each
+from generators.digits.memorisation import closest_of_each, memory_figures, memory_of
 from generators.digits.respacing import falling, respaced
 from generators.errors import AuthorError
-from generators.figure import Context, Number, Panels, Plot, Trained
+from generators.figure import Context, Number, Output, Panels, Plot, Trained
 from generators.part_b import quality
 from generators.results import pack, unpack
 
@@ -174,16 +175,40 @@ def test_the_section_fills_its_tables(folder: Path, tmp_path: Path) -> None:
     diffusion, matching, rule = plots["epochs"].series
     updates = [int(numbers[f"{name}-updates"]) for name in ("diffusion", "flow")]
     assert updates == [4, 4], "two epochs of 40 images in batches of 20"
-    assert [*diffusion.x] == [2, 4, 4]
+    assert [*diffusion.x] == [2, 4]
     assert [*matching.x] == [2, 4]
-    assert [*diffusion.y] == [*results.earlier[:2, 1], results.steps[0, -1, 1]]
+    assert [*diffusion.y] == [results.earlier[0, 1], results.steps[0, -1, 1]]
     assert [*matching.y] == [results.earlier[2, 1], results.steps[3, -1, 1]]
     assert rule.rule
     assert [*rule.y] == pytest.approx([at.mean()])
     assert results.distances.shape == (3, 20)
-    assert len({tuple(each) for each in results.distances.tolist()}) == 3
+    assert numbers["diffusion-epochs"] == "2"
     odd = quality.Parameters(steps=12, evaluations=(3,), scales=(1.0, 2.0))
     with pytest.raises(AuthorError, match="3 evaluations, 2 of which make a step"):
         quality.experiment(context, odd)
     with pytest.raises(AuthorError, match=r"scale = 3, expected one of scales"):
         quality.experiment(context, quality.Parameters(scale=3.0, scales=(1.0,)))
+
+
+def test_what_is_remembered_is_found_and_whose_it_is_is_said() -> None:
+    generator = torch.Generator().manual_seed(0)
+    data = torch.randint(256, (50, 28, 28), generator=generator).byte()
+    labels = torch.arange(10).repeat(2)
+    fresh = torch.randint(256, (20, 28, 28), generator=generator).byte()
+    copies, near = fresh.clone(), data[:20].clone()
+    copies[:10] = data[:10]
+    near[:, 0, 0] ^= 255
+    pictures, distances = memory_of((copies, near, fresh), labels, data)
+    np.testing.assert_array_equal(pictures[:, 0], copies[:10])
+    np.testing.assert_array_equal(pictures[:, 1], data[:10])
+    assert distances[0, :10].max() < 1e-3 < 0.3 < distances[0, 10:].min()
+    assert 1e-3 < distances[1].max() <= 1 / 28
+    assert distances[2].min() > 0.3
+    numbers = numbers_of(memory_figures(pictures, distances, 2.0))
+    assert (numbers["closer-flow"], numbers["closer-diffusion"]) == ("50.0 %", "100.0 %")
+    assert numbers["nearest-test"] == f"{np.median(distances[2]):.3f}"
+    assert float(numbers["nearest-diffusion"]) < float(numbers["nearest-flow"])
+
+
+def numbers_of(outputs: Iterable[Output]) -> dict[str, str]:
+    return {each.name: each.text for each in outputs if isinstance(each, Number)}

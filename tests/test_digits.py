@@ -162,6 +162,11 @@ def test_mnist_is_what_its_sums_say() -> None:
     assert spread_of(x) == pytest.approx(0.06725, abs=1e-5)
 
 
+def test_no_constant_answer_costs_less_than_the_mean() -> None:
+    x = torch.tensor([0.0, 0.3, 0.9]).reshape(3, 1, 1, 1).expand(3, 1, 2, 2)
+    assert spread_of(x) == pytest.approx((0.4**2 + 0.1**2 + 0.5**2) / 3)
+
+
 def test_noise_has_the_strength_asked_for() -> None:
     x = torch.full((200, 1, 28, 28), 0.25)
     z = noised(x, 0.5, 2.0, seed=1)
@@ -196,7 +201,8 @@ def test_only_the_network_has_a_ratio_where_there_is_no_noise() -> None:
     assert [*plot.series[0].y] == pytest.approx([20, 10, 10])
     assert [*plot.series[1].y] == pytest.approx([20, 6.9897], rel=1e-4)
     numbers = {each.name: each.text for each in outputs if isinstance(each, Number)}
-    assert numbers["verdict"] == r"The linear denoiser is ahead at $\sigma = 0.5$."
+    assert numbers["verdict"] == r"The linear denoiser is ahead at $\sigma = 0, 0.5$."
+    assert numbers["noisy-image-psnr-1"] == "0.0 dB"
     assert numbers["network-psnr-0"] == "20.0 dB"
 
 

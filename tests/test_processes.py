@@ -22,7 +22,6 @@ from generators import crew
 from generators.datasets import DATASETS
 from generators.dividing import part_of, spread
 from generators.errors import AuthorError
-from generators.machine import bfloat16_pays
 from generators.processes import everywhere
 
 LAUNCH = [
@@ -144,6 +143,11 @@ def digits(small: Small) -> Small:
     for name in ("digits", "part_b"):
         folder = ROOT / "generators" / name
         shutil.copytree(folder, small.root / "generators" / name, ignore=ignored)
+    # In bfloat16 two processes differ by more than a training this short moves a weight.
+    small.edit(
+        "generators/machine.py", "torch.cpu._is_amx_tile_supported():\n            return True",
+        "True:\n            return False",
+    )  # fmt: skip
     for mirror in DATASETS["mnist"].mirrors:
         small.edit("generators/datasets.py", mirror, "http://localhost:9/")
     with (small.root / "content" / "site.toml").open("a") as file:
@@ -181,7 +185,11 @@ def test_two_machines_make_what_one_makes_and_the_first_alone_writes(
         start([*several, "--main_process_port", port, "--machine_rank", rank, *build], root)
         for rank, root in (("0", digits.root), ("1", other))
     ]
-    ended = [each.communicate(timeout=300) for each in started]
+    try:
+        ended = [each.communicate(timeout=300) for each in started]
+    finally:
+        for each in started:
+            each.kill()
     assert [each.returncode for each in started] == [0, 0], ended
     assert_alike(files_of(digits.root), files_of(alone))
     assert files_of(other) == before
@@ -191,15 +199,11 @@ def assert_alike(two: dict[str, bytes], one: dict[str, bytes]) -> None:
     """Check that two processes made the same: losses, weights, pictures, records."""
     assert set(one) == set(two)
     assert json.loads(two["site/told/record.json"])["provenance"]["device"].startswith("2 × ")
-    # Where there is bfloat16 it rounds to three digits.
-    rounds = bfloat16_pays(torch.device("cpu"))
     for name, content in one.items():
         if name.endswith(".safetensors") and "networks" in name:
-            close = {"rtol": 2e-2, "atol": 1e-2} if rounds else {"rtol": 1e-3, "atol": 1e-3}
-            torch.testing.assert_close(felt(two[name]), felt(content), **close)
+            torch.testing.assert_close(felt(two[name]), felt(content), rtol=1e-3, atol=1e-3)
         elif name.endswith((".png", ".gif")):
-            difference = frames(two[name]) - frames(content)
-            assert np.abs(difference).max() <= (40 if rounds else 2), name
+            assert np.abs(frames(two[name]) - frames(content)).max() <= 2, name
         elif name.endswith("/record.json") and name != "site/record.json":
             assert told(two[name]) == told(content)
 

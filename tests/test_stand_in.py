@@ -195,7 +195,9 @@ def test_other_data_are_one_word_in_a_recipe_and_part_of_the_key(small: Small) -
     small.edit("content/site.toml", 'data = "fashion-mnist"', "")
     assert small.section("trained").networks[0] == dressed, "the section's word is enough"
     assert shipped_file(small.root, dressed) != shipped_file(small.root, plain)
-    small.edit("content/b3-trained.md", "fashion-mnist", "fashion-mnst")
+    small.edit("content/b3-trained.md", "fashion-mnist", "mnist")
+    assert small.section("trained").networks[0] == plain, "MNIST is what all mean"
+    small.edit("content/b3-trained.md", '"mnist"', '"fashion-mnst"')
     with pytest.raises(AuthorError, match=r"data = 'fashion-mnst', did you mean 'fashion-mnist'"):
         small.section("trained")
 
@@ -206,7 +208,9 @@ def test_clothes_that_cannot_be_had_are_skipped_and_no_digits_stand_in_for_them(
     path = offline.root / ARCHIVE
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(digits())
-    offline.edit("content/b4-digit.md", 'part = "b"', 'part = "b"\ndata = "fashion-mnist"')
+    head = 'part = "b"\ndata = "fashion-mnist"\nnetworks = ["small"]'
+    offline.edit("content/b4-digit.md", 'part = "b"', head)
+    assert offline.section("digit").networks[0].label == "small on fashion-mnist"
     assert run(offline, "digit") == 0
     printed = capsys.readouterr().out
     row = next(line for line in printed.splitlines() if line.startswith("digit"))

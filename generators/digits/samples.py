@@ -178,7 +178,7 @@ def no_class(count: int, device: torch.device) -> Tensor:
 
 
 def sample_figures(
-    results: Results, epochs: Sequence[int], columns: Sequence[str], kind: str
+    results: Results, epochs: Sequence[int], columns: Sequence[str] = ()
 ) -> Iterator[Output]:
     """Yield the loss, a sheet of samples per epoch, the way to the last ones, and its animation."""
     end = float(np.mean(results.losses[-results.updates_per_epoch :]))
@@ -191,11 +191,12 @@ def sample_figures(
         results.updates_per_epoch,
         f"Training loss of every update. Over the last epoch it averages {end:.4f}.",
     )
+    each = ", a column for each class" if columns else ""
     for epoch, samples in zip(epochs, results.samples, strict=True):
         yield Panels(
             f"samples-{epoch}",
             f"Samples after epoch {epoch}.",
-            f"Rows of {kind}, sampled after epoch {epoch}.",
+            f"Rows of small pictures, white on black, sampled after epoch {epoch}{each}.",
             samples.reshape(-1, CLASSES, 28, 28),
             columns,
         )
@@ -204,17 +205,17 @@ def sample_figures(
     pairs = zip(results.states[shown], results.estimates[shown], strict=True)
     yield Trajectory(
         "way",
-        "The way to the first five samples: on the left the states $x_t$, on the right the digits "
-        "that the network sees in them.",
-        "Noise from which digits emerge; in the estimates they can be seen earlier, blurred.",
+        "The way to the first five samples: the states $x_t$ of each, then what the network sees "
+        "in these.",
+        "Noise from which pictures emerge; in the estimates they can be seen earlier, blurred.",
         [[*state[:SHOWN], *estimate[:SHOWN]] for state, estimate in pairs],
         [f"t = {round(results.times[index], 3):g}" for index in shown],
     )
     yield Animation(
         "descent",
         f"The first samples of epoch {epochs[-1]} on their way from noise: on the left the states "
-        "$x_t$, on the right the digits that the network sees in them.",
-        f"Noise turns into {kind}; beside it blurs turn into the same sooner.",
+        "$x_t$, on the right what the network sees in them.",
+        "Noise turns into small pictures, white on black; beside it blurs turn into them sooner.",
         [beside(*each) for each in zip(results.states, results.estimates, strict=True)],
         60,
     )
@@ -225,13 +226,12 @@ def guided_figures(
 ) -> Iterator[Output]:
     """Yield what `sample_figures` does, and the same noise under guidance of growing strength."""
     digits = [str(digit) for digit in range(CLASSES)]
-    kind = "handwritten digits, a column for each"
     yield Number("scale", f"{guidance.scale:g}")
-    yield from sample_figures(results, epochs, digits, kind)
+    yield from sample_figures(results, epochs, digits)
     yield Panels(
         "guidance",
         r"The same noise in every row, guidance scale $\gamma$ growing from row to row.",
-        f"Rows of digits from guidance {guidance.scales[0]:g} to {guidance.scales[-1]:g}.",
+        f"Rows of samples from guidance {guidance.scales[0]:g} to {guidance.scales[-1]:g}.",
         results.sweep,
         digits,
         [f"γ = {scale:g}" for scale in guidance.scales],

@@ -21,16 +21,16 @@ def ship(project: Project, network: Network) -> str:
     folder = project.cache / "networks" / network_key(project.code, network).digest
     found = read_sealed(folder)
     if not found.is_whole:
-        return f"{network.name}: not trained on this machine; nothing written"
+        return f"{network.label}: not trained on this machine; nothing written"
     record = cast(NetworkRecord, found.record)
     if "rounded" in record:
-        return f"{network.name}: came with the checkout; nothing written"
+        return f"{network.label}: came with the checkout; nothing written"
     sections = [each for each in project.site.sections if network in each.networks]
     epochs = {epoch for each in sections for epoch in epochs_read(each, network)}
     whole = range(1, record["epochs"] + 1)
     path = shipped_file(project.root, network)
     size = shipped.ship(path, folder, record, (epochs & set(whole)) | {record["epochs"]})
-    return f"{network.name}: {path.relative_to(project.root)}, {size:,} bytes"
+    return f"{network.label}: {path.relative_to(project.root)}, {size:,} bytes"
 
 
 def main(root: Path) -> int:

@@ -1,16 +1,9 @@
 """What a record says of its making, in the words of the page."""
 
-import json
-
 from generators.store import NetworkRecord, Provenance, Record
 
-SAID = {
-    "steps": ("steps",),
-    "stride": ("stride",),
-    "evaluations": ("evaluations",),
-    "guidance": ("scale", "scales"),
-}
-"""Which of a section's parameters its readers are told at once, and as what."""
+SAID = {"steps": "steps", "evaluations": "evaluations", "scale": "guidance"}
+"""Which of a section's numbers its readers are told at once, and as what."""
 
 
 def run_facts(record: Record) -> list[tuple[str, str]]:
@@ -18,9 +11,8 @@ def run_facts(record: Record) -> list[tuple[str, str]]:
     parts = record["experiment"]["parts"]
     facts = [("data", each.removeprefix("data ")) for each in parts if each.startswith("data ")]
     facts.append(("seed", str(record["seed"])))
-    for term, names in SAID.items():
-        given = [record["parameters"][name] for name in names if name in record["parameters"]]
-        facts += [(term, "; ".join(map(plainly, given)))] if given else []
+    numbers = record["numbers"]
+    facts += [(term, numbers[name]) for name, term in SAID.items() if name in numbers]
     for name, network in record["networks"].items():
         facts.append((f"network {name}", trained(network)))
     provenance = record["provenance"]
@@ -28,13 +20,6 @@ def run_facts(record: Record) -> list[tuple[str, str]]:
         facts.append(("model", provenance["model"]))
     facts.append(("experiment", f"{duration(provenance['seconds'])} on {provenance['device']}"))
     return facts
-
-
-def plainly(value: str) -> str:
-    """Return a parameter's JSON without its signs: "5", "1, 1.25, 2", "slow"."""
-    found = json.loads(value)
-    several = found if isinstance(found, list) else [found]
-    return ", ".join(f"{each:g}" if isinstance(each, float) else str(each) for each in several)
 
 
 def trained(network: NetworkRecord) -> str:

@@ -40,4 +40,4 @@ def experiment(context: Context, parameters: Parameters) -> Results:
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield Number("steps", f"{parameters.steps}")
     yield from last_signal(parameters.steps)
-    yield from sample_figures(results, parameters.epochs, (), "handwritten digits")
+    yield from sample_figures(results, parameters.epochs)

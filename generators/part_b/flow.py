@@ -38,4 +38,4 @@ def experiment(context: Context, parameters: Parameters) -> Results:
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield Number("steps", f"{parameters.steps}")
-    yield from sample_figures(results, parameters.epochs, (), "handwritten digits")
+    yield from sample_figures(results, parameters.epochs)

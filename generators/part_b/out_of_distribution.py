@@ -88,27 +88,26 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         "psnr",
         "Peak signal-to-noise ratio over the test set against the strength of the noise: the "
         rf"network, trained at $\sigma = {parameters.trained_at:g}$ alone; the best linear "
-        r"denoiser, Wiener's, which is told $\sigma$; and the noisy image as it is.",
+        r"denoiser, Wiener's, which is told $\sigma$; and the noisy image as it is. Without noise "
+        "the last two have no error, and no ratio to be drawn.",
         "Three falling curves of decibels over sigma.",
         [Series(label, tuple(at), tuple(at.values())) for label, at in decibels.items()],
         "σ",
         "PSNR in dB",
     )
-    network, linear = decibels["network"], decibels["best linear denoiser"]
-    yield Number(
-        "verdict", verdict([*linear], [network[each] for each in linear], [*linear.values()])
-    )
+    errors = results.network_errors, results.linear_errors
+    yield Number("verdict", verdict(parameters.sigmas, *errors))
     for sigma, error in zip(parameters.sigmas, results.network_errors, strict=True):
         yield Number(f"network-error-{sigma:g}", f"{error:.4f}")
     for label, at in decibels.items():
         for sigma, value in at.items():
-            yield Number(f"{label.replace(' ', '-')}-psnr-{sigma:g}", f"{value:.1f} dB")
+            yield Number(f"{label.replace(' ', '-')}-psnr-{sigma:g}", f"{round(value, 1) + 0.0} dB")
 
 
 def verdict(sigmas: Sequence[float], network: Sequence[float], linear: Sequence[float]) -> str:
-    """Say at which σ the linear denoiser is ahead of the network."""
+    """Say at which σ the error of the linear denoiser is less than that of the network."""
     behind = [
-        sigma for sigma, ours, other in zip(sigmas, network, linear, strict=True) if other > ours
+        sigma for sigma, ours, other in zip(sigmas, network, linear, strict=True) if other < ours
     ]
     if not behind:
         return r"The network is ahead at every $\sigma$ shown."

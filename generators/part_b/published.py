@@ -1,5 +1,6 @@
 """B3.3: both methods judged at the exercise's own settings, and diffusion begun where it should."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
@@ -90,7 +91,8 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield from score_numbers(["floor", *ROWS], scores, results.floor)
     for name, score in zip(ROWS, results.scores, strict=True):
         right = round(Score(*score.tolist()).accuracy * parameters.count)
-        yield Number(f"{name}-least", f"{100 * least_share(right, parameters.count):.1f} %")
+        least = math.floor(1000 * least_share(right, parameters.count)) / 10
+        yield Number(f"{name}-least", f"{least} %")
     for name, bright in zip(("floor", *ROWS), results.brightness, strict=True):
         yield Number(f"{name}-brightness", f"{bright:.3f}")
     scale = f"γ = {parameters.scale:g}"

@@ -160,12 +160,15 @@ def learning_of(results: Results, parameters: Parameters) -> list[Learning]:
     names = list(samplers(parameters.steps))
     ends = results.steps[names.index("ancestral"), -1], results.steps[names.index("midpoint"), -1]
     asked = parameters.diffusion_epochs, parameters.flow_epochs
-    return [
-        Learning(name, [*epochs, int(trained)], int(updates // trained), np.stack([*scores, end]))
-        for name, epochs, scores, end, (trained, updates) in zip(
-            ("diffusion", "flow matching"), asked, earlier, ends, results.trainings, strict=True
-        )
-    ]
+    several = []
+    for name, epochs, scores, end, (trained, updates) in zip(
+        ("diffusion", "flow matching"), asked, earlier, ends, results.trainings, strict=True
+    ):
+        found = dict(zip(epochs, scores, strict=True)) | {int(trained): end}
+        after = sorted(found)
+        table = np.stack([found[epoch] for epoch in after])
+        several.append(Learning(name, after, int(updates // trained), table))
+    return several
 
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:

@@ -2,21 +2,21 @@
 
     python tests/benchmarks/training_speed.py --threads 1
 
-For each network of content/site.toml that is named (unless told otherwise, one of every kind and
-size; pure-noise costs what denoiser does, and the four learning rates what flow-time does):
+For each network of content/site.toml that is named (unless told otherwise, all but those that cost
+what another does):
 
 - ours: its trainer itself, after `generators.machine.prepare`: digits kept as uint8 on the device,
   channels last, bfloat16 where that pays, fused Adam, losses fetched once an epoch, freed memory
   kept, and on a GPU torch.compile;
 - plain: the same network, loss and batches in the loop of textbooks: a DataLoader over a
-  TensorDataset of float images, float32 in torch's own memory format, Adam as it comes,
-  `loss.item()` at each step.
+  TensorDataset of float images, float32 in torch's own memory format (on GPUs with the convolutions
+  that torch rounds there by default), Adam as it comes, `loss.item()` at each step.
 
 Each runs in a process of its own, since `prepare` changes how all of a process gets its memory, and
 they take turns: ours, plain, ours, plain, … Printed are medians over the rounds, in images a
 second. Operations (a multiply-add is two) are counted by torch in one forward and backward pass.
-"Share" is what ours does a second, over what a product of matrices of 2048×2048 reaches in the
-type that ours computes in: 100 % would leave nothing to gain but by computing less. The last two
+"Share" is what ours does a second, over what a product of large matrices reaches in the type that
+ours computes in: 100 % would leave nothing to gain but by computing less. The last two
 columns are one epoch of 60,000 images, in seconds: ours, and at the rate of the matrices.
 
 Images are MNIST's where MNIST_DIR names their folder, else random: speed does not depend on them.
@@ -58,12 +58,14 @@ from generators.networks import Run  # noqa: E402
 from generators.project import open_project  # noqa: E402
 
 KINDS = (
-    "denoiser", "ddpm-time", "ddpm-class", "flow-time", "flow-class", "flow-deep",
-    "judge-features", "judge-answers",
+    "denoiser", "ddpm-time", "ddpm-class", "flow-time", "flow-class", "flow-decayed", "flow-deep",
+    "deep-small", "judge-features", "judge-answers",
 )  # fmt: skip
 WARM_UP, LEAST = 2, 3
 """Steps before the clock starts, and at least how many after."""
-SIZE, PRODUCTS = 2048, {"cpu": 10, "cuda": 1000}
+SIZES, PRODUCTS = {"cuda": 8192}, {"cuda": 100}
+SIZE, FEW = 2048, 10
+"""Of matrices, and how many products are timed, where the device has none of its own."""
 EPOCH = 60000
 
 
@@ -85,8 +87,8 @@ class Clock:
 
     def tick(self, step: int) -> None:
         if step in (WARM_UP, self.steps):
-            if self.device.type == "cuda":
-                torch.cuda.synchronize(self.device)
+            if self.device.type in ("cuda", "mps"):
+                getattr(torch, self.device.type).synchronize()
             now = time.perf_counter()
             self.started, self.seconds = now, now - self.started
 
@@ -128,12 +130,13 @@ def matrix(setting: Setting) -> float:
     device = torch.device(setting.device)
     torch.set_num_threads(setting.threads)
     kind = torch.bfloat16 if machine.bfloat16_pays(device) else torch.float32
-    a, b = (torch.randn(SIZE, SIZE, device=device, dtype=kind) for _ in range(2))
-    clock = Clock(device, PRODUCTS.get(device.type, 100) + WARM_UP)
+    size = SIZES.get(device.type, SIZE)
+    a, b = (torch.randn(size, size, device=device, dtype=kind) for _ in range(2))
+    clock = Clock(device, PRODUCTS.get(device.type, FEW) + WARM_UP)
     for step in range(1, clock.steps + 1):
         torch.mm(a, b)
         clock.tick(step)
-    return clock.steps_per_second * 2 * SIZE**3
+    return clock.steps_per_second * 2 * size**3
 
 
 CONTENDERS: dict[str, Callable[[Setting], float]] = {
@@ -231,7 +234,7 @@ def main() -> int:
     product = statistics.median(measured("matrix") for _ in range(chosen.rounds))
     kind = "bfloat16" if machine.bfloat16_pays(device) else "float32"
     print(f"{machine.describe(device)}, torch {torch.__version__}, medians of {chosen.rounds}")
-    print(f"product of {SIZE}×{SIZE} matrices in {kind}: {product / 1e9:,.0f} GFLOP/s")
+    print(f"product of matrices in {kind}: {product / 1e9:,.0f} GFLOP/s")
     print(HEADING, flush=True)
     for name in chosen.networks:
         turns = [(measured("ours", name), measured("plain", name)) for _ in range(chosen.rounds)]
@@ -254,6 +257,8 @@ def options() -> argparse.Namespace:
     add("--rounds", type=int, default=3, metavar="N", help="turns of each (default: 3)")
     add("--run-one", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
+    if chosen.images and chosen.images > EPOCH:
+        parser.error(f"--images {chosen.images}, expected at most {EPOCH}")
     if unknown := set(chosen.networks) - set(known):
         parser.error(f"unknown network {min(unknown)!r}, expected one of {', '.join(known)}")
     return chosen
@@ -282,8 +287,12 @@ def row(name: str, work: float, turns: list[tuple[float, float]], product: float
     ratio = statistics.median(one / other for one, other in turns)
     return (
         f"{name:<16}{work / 1e6:>7,.0f}{speeds}{statistics.median(plain):>9,.0f}{ratio:>12.2f}"
-        f"{rate * work / product:>7.0%}{EPOCH / rate:>8,.0f}{EPOCH * work / product:>8,.0f}"
+        f"{rate * work / product:>7.0%}{seconds(EPOCH / rate)}{seconds(EPOCH * work / product)}"
     )
+
+
+def seconds(value: float) -> str:
+    return f"{value:>8,.0f}" if value >= 100 else f"{value:>8.3g}"
 
 
 if __name__ == "__main__":
