@@ -95,6 +95,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         "σ",
         "PSNR in dB",
     )
+    yield Number("trained-at", f"{parameters.trained_at:g}")
     errors = results.network_errors, results.linear_errors
     yield Number("verdict", verdict(parameters.sigmas, *errors))
     for sigma, error in zip(parameters.sigmas, results.network_errors, strict=True):

@@ -179,7 +179,9 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield Number("floors", f"{len(at)}")
     yield Number("floor-least", f"{min(at):.2f}")
     yield Number("floor-most", f"{max(at):.2f}")
+    yield Number("references", f"{parameters.references:,}")
     yield Number("guided-evaluations", f"{2 * parameters.guided_evaluations}")
+    yield Number("guided-steps", f"{MIDPOINT.steps(parameters.guided_evaluations)}")
     yield from score_numbers(["floor"], floor[None], floor)
     for name, row in zip(names, results.steps, strict=True):
         labels = [f"{name.lower()}-{evaluations}" for evaluations in parameters.evaluations]

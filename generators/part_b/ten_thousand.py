@@ -97,6 +97,7 @@ def first_rows(images: Tensor, labels: Tensor) -> Tensor:
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield Number("evaluations", f"{2 * parameters.evaluations}")
+    yield Number("steps", f"{Integrated(midpoint, 2).steps(parameters.evaluations)}")
     yield Number("shown", f"{parameters.shown:g}")
     names = ["floor", *(f"scale-{each:g}" for each in parameters.scales)]
     scores = np.concatenate([results.floor[None], results.scores])
