@@ -104,6 +104,8 @@ def velocity_error(network: nn.Module, x: Tensor, noise: Tensor, t: Tensor) -> f
 
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
+    yield Number("steps", f"{parameters.steps}")
+    yield Number("test-images", f"{parameters.test_images:,}")
     yield Number("hidden", f"{results.hidden}")
     yield Number("updates", f"{results.updates_per_epoch}")
     curves = losses_of(results)
