@@ -12,7 +12,7 @@ from test_digits import folder, run_in
 from test_samples import context, training
 from torch import Tensor, nn
 
-from generators.digits import ddpm, deep, denoising, flow
+from generators.digits import ddpm, deep, denoising, flow, samples
 from generators.digits.conditioned import ClassUNet, TimeUNet, class_unet, time_unet
 from generators.digits.deep import DeepUNet, deep_unet
 from generators.digits.samples import no_class, streams_for
@@ -179,8 +179,9 @@ def test_networks_are_read_ready_to_be_used(tmp_path: Path) -> None:
 
 
 def test_diffusion_told_the_time_is_sampled_with_the_network_that_was_trained(
-    training: Callable[[ModuleType, bool], Trained],
+    training: Callable[[ModuleType, bool], Trained], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(samples, "bfloat16_pays", lambda device: False)
     here = context(training(ddpm, False), "it")
     path = here.networks["it"].weights(2)
     tensors = load_file(path)

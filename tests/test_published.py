@@ -74,9 +74,28 @@ def test_begun_where_training_ended_a_gaussian_is_met_and_from_noise_it_is_misse
     assert missed.mean().item() == pytest.approx(MEAN - kept * left**0.5 * MEAN, abs=0.06)
 
 
-def test_from_standard_noise_it_is_the_ancestral_sampler() -> None:
+@pytest.mark.parametrize("evaluations", [5, 300])
+def test_from_standard_noise_it_is_the_ancestral_sampler(evaluations: int) -> None:
     standard = Gaussian(torch.zeros(784), torch.eye(784))
-    assert torch.equal(end(Leaking(SHORT, standard), 3), end(Ancestral(SHORT), 3))
+    met, expected = (
+        [step.x for step in sampler(exact, evaluations, streams(3))]
+        for sampler in (Leaking(SHORT, standard), Ancestral(SHORT))
+    )
+    assert len(met) == len(expected) == evaluations
+    assert all(map(torch.equal, met, expected))
+
+
+def test_its_start_is_exact_where_networks_compute_in_bfloat16() -> None:
+    seen = list[Tensor]()
+
+    def zero(x: Tensor, t: Tensor) -> Tensor:
+        seen.append(x)
+        return torch.zeros_like(x)
+
+    standard = Gaussian(torch.zeros(784), torch.eye(784))
+    with torch.autocast("cpu", torch.bfloat16):
+        next(iter(Leaking(SHORT, standard)(zero, SHORT.steps, streams(2))))
+    assert torch.equal(seen[0], streams(2).normal())
 
 
 def test_a_picture_does_not_depend_on_its_batch() -> None:

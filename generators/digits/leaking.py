@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from generators.digits.ddpm import Schedule, ancestral
+from generators.digits.ddpm import Schedule
+from generators.digits.many import Ancestral
 from generators.digits.sampling import Prediction, Step, Streams
 
 
@@ -23,8 +24,9 @@ class Gaussian:
     root: Tensor
 
     def of(self, noise: Tensor) -> Tensor:
-        """Return images (B, 1, 28, 28) from standard normal ones."""
-        found: Tensor = self.mean.to(noise) + noise.flatten(1) @ self.root.to(noise).T
+        """Return images (B, 1, 28, 28) from standard normal ones, in float32 even in autocast."""
+        with torch.autocast(noise.device.type, enabled=False):
+            found: Tensor = self.mean.to(noise) + noise.flatten(1) @ self.root.to(noise).T
         return found.reshape(noise.shape)
 
 
@@ -52,10 +54,10 @@ class Begun(Streams):
 
 @dataclass(frozen=True)
 class Leaking:
-    """Ho et al. 2020 on every time of a schedule, from `start` instead of N(0, I)."""
+    """Ho et al. 2020 on a schedule, from `start` instead of N(0, I)."""
 
     schedule: Schedule
     start: Gaussian
 
     def __call__(self, predict: Prediction, evaluations: int, streams: Streams) -> Iterable[Step]:
-        return ancestral(predict, self.schedule, Begun(streams, self.start))
+        return Ancestral(self.schedule)(predict, evaluations, Begun(streams, self.start))
