@@ -11,9 +11,10 @@ from generators.files import digest, write
 Node = tuple[str, str]
 """(module, name); the name "" stands for the loose statements, "*" for all of the module."""
 
-FORMAT = "4"
+FORMAT = "5"
 PackedDefinition: TypeAlias = tuple[str, list[str], list[str] | None]
-PackedField: TypeAlias = tuple[str, str, list[float] | None, bool, object]
+PackedTrained: TypeAlias = tuple[str, dict[str, object]]
+PackedField: TypeAlias = tuple[str, str, list[float] | None, bool, object, PackedTrained | None]
 Packed: TypeAlias = tuple[
     dict[str, PackedDefinition],
     dict[str, list[str]],
@@ -35,13 +36,17 @@ class Definition(NamedTuple):
 
 
 class Field(NamedTuple):
-    """One field of a dataclass: its type as written, its range, its default as a literal."""
+    """One field of a dataclass: its type as written, its range, its default as a literal.
+
+    `trained` is the trainer of the network that it names, and what that one's recipe says.
+    """
 
     name: str
     kind: str
     range: list[float] | None
     required: bool
     default: object
+    trained: PackedTrained | None = None
 
 
 class Summary(NamedTuple):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from generators.code import Code, Field
 from generators.datasets import DATASETS, MNIST
 from generators.errors import AuthorError, nearest
+from generators.expectations import refuse_later, refuse_others
 from generators.models import EMBEDDED, Model, find_model
 from generators.parameters import (
     Value,
@@ -15,7 +16,6 @@ from generators.parameters import (
     fields_of,
     fitting,
     refuse_module,
-    whole_numbers,
 )
 from generators.tables import parsed, refuse_unknown, split, tables, text_of, typed
 
@@ -274,6 +274,7 @@ def section(
     parameters = quick if draft else checked(given, fields, where, path.parent)
     found = networks_in(table, networks, path)
     refuse_later(parameters, found, where)
+    refuse_others(parameters, fields, found, where)
     return Section(
         name[1],
         path,
@@ -329,20 +330,6 @@ def networks_in(
             remedy = f"set data = {other!r} here too, or name another network"
             raise AuthorError(f"{where}: network {each!r} is of {other}; {remedy}")
     return [networks[each]._replace(data=data) for each in wanted]
-
-
-def refuse_later(parameters: dict[str, Value], networks: list[Network], where: str) -> None:
-    """Raise an AuthorError for an epoch after the last of a section's networks."""
-    recipes = {each.name: each.recipe.get("epochs") for each in networks}
-    trained = {name: epochs for name, epochs in recipes.items() if isinstance(epochs, int)}
-    limits = {"epochs": ("its networks are", max(trained.values(), default=0))}
-    for name, value in parameters.items():
-        if isinstance(value, str) and value in trained:
-            limits[f"{name}_epochs"] = (f"{value} is", trained[value])
-    for name, (whose, last) in limits.items():
-        asked = whole_numbers(parameters.get(name))
-        if last and asked and max(asked) > last:
-            raise AuthorError(f"{where}: {name} = {asked}, but {whose} trained for {last}")
 
 
 def refuse_twins(sections: list[Section]) -> None:

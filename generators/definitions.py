@@ -236,20 +236,26 @@ def declared(name: str, statement: ast.AnnAssign) -> Field:
 
     Raises: ValueError where type, range or default is none that could be read here.
     """
-    kind, limits = statement.annotation, None
+    kind, limits, trained = statement.annotation, None, None
     if isinstance(kind, ast.Subscript) and ast.unparse(kind.value) == "Annotated":
         if not isinstance(kind.slice, ast.Tuple):
             raise ValueError("Annotated without a Range, expected Annotated[int, Range(0, 1)]")
         kind, *extra = kind.slice.elts
         for call in extra:
-            if not isinstance(call, ast.Call) or not ast.unparse(call.func).endswith("Range"):
+            if not isinstance(call, ast.Call):
                 raise ValueError(f"{ast.unparse(call)}, expected Range(low, high) in its place")
-            limits = limits_of(call)
+            match ast.unparse(call.func).rpartition(".")[2]:
+                case "Range":
+                    limits = limits_of(call)
+                case "TrainedBy":
+                    trained = trained_by(call)
+                case _:
+                    raise ValueError(f"{ast.unparse(call)}, expected Range(low, high) in its place")
     spelled = ast.unparse(kind)
     if not re.fullmatch(KINDS, spelled):
         raise ValueError(f"a type of {spelled}, expected int, float, bool, str, File or a tuple")
     default = literal(statement.value) if statement.value else None
-    return Field(name, spelled, limits, statement.value is None, default)
+    return Field(name, spelled, limits, statement.value is None, default, trained)
 
 
 def limits_of(call: ast.Call) -> list[float]:
@@ -261,6 +267,14 @@ def limits_of(call: ast.Call) -> list[float]:
     if len(numbers) != 2 or len(given) != 2 or numbers[0] > numbers[1]:
         raise ValueError(f"{ast.unparse(call)}, expected two numbers, the lower first")
     return numbers
+
+
+def trained_by(call: ast.Call) -> tuple[str, dict[str, object]]:
+    """Return a trainer and the entries of a recipe."""
+    given = [literal(each) for each in call.args]
+    if len(given) != 1 or not isinstance(given[0], str):
+        raise ValueError(f"{ast.unparse(call)}, expected one trainer and entries of its recipe")
+    return given[0], {str(each.arg): literal(each.value) for each in call.keywords}
 
 
 def literal(node: ast.expr) -> object:

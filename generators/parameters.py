@@ -34,6 +34,17 @@ class Range(NamedTuple):
     high: float
 
 
+class TrainedBy:
+    """The network that a parameter names, one of the section's, is of this trainer and recipe.
+
+    `Annotated[str, TrainedBy("digits.flow", classes=True)]` takes no network of digits.ddpm, whose
+    answers would be read as what they are not.
+    """
+
+    def __init__(self, trainer: str, **recipe: Value) -> None:
+        self.trainer, self.recipe = trainer, recipe
+
+
 def checked(
     given: dict[str, object], fields: list[Field], where: str, content: Path
 ) -> dict[str, Value]:
@@ -61,7 +72,7 @@ def fitting(value: object, field: Field, where: str, content: Path) -> Value:
         kind = field.kind.removeprefix("tuple[").partition(",")[0]
         if not isinstance(value, (list, tuple)):
             raise AuthorError(f"{where} = {value!r}, expected a list, each {WORDS[kind]}")
-        if not value and field.default:
+        if not value and (field.default or field.required):
             raise AuthorError(f"{where} is empty, expected a list of one or more")
         return tuple(single(item, kind, field.range, where, content) for item in value)
     return single(value, field.kind, field.range, where, content)

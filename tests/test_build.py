@@ -98,6 +98,41 @@ def test_networks_and_epochs_that_are_not_there_are_named(
     assert "network 'smal' is not among the section's, did you mean" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("declared", "named", "message"),
+    [
+        ('"tiny.training", epochs=3', "smal", "one = 'smal', which is not among its networks, did"),
+        (
+            '"tiny.other"',
+            "small",
+            "'small', a network of tiny.training, expected one of tiny.other",
+        ),
+        ('"tiny.training", epochs=4', "small", "which has epochs = 3 in its recipe, expected 4"),
+        ('"tiny.training", who=True', "small", "which has who = None in its recipe, expected True"),
+        ("tiny", "small", "Parameters.one: tiny, expected a literal"),
+        ("epochs=3", "small", "TrainedBy(epochs=3), expected one trainer"),
+    ],
+)
+def test_a_network_of_another_kind_is_refused_before_anything_runs(
+    built: Small, capsys: pytest.CaptureFixture[str], declared: str, named: str, message: str
+) -> None:
+    fits = "    one: Annotated[str, TrainedBy('tiny.training', epochs=3, pause=0.0)] = 'small'"
+    path = "generators/tiny/trained.py"
+    built.edit(path, "from dataclasses", "from typing import Annotated\nfrom dataclasses")
+    built.edit(path, "import Panels", "import Panels\nfrom generators.parameters import TrainedBy")
+    built.edit(path, "    pass", fits)
+    assert run(built, "--check") == 0
+    other = f"    one: tuple[str, ...] = ('small', '{named}')"
+    annotated = f"    one: Annotated[tuple[str, ...], TrainedBy({declared})] = ('small', '{named}')"
+    built.edit(path, fits, other)
+    assert run(built, "--check") == 0
+    built.edit(path, other, annotated)
+    assert run(built, "--check") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
 def test_a_caption_is_redrawn_and_not_rerun(
     built: Small, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -517,6 +552,7 @@ def test_an_authors_mistake_is_one_line_that_names_the_file(
         ("Range(0, 1)] = 1.0", "Range(low=0, high=0.25)] = 0.2", "scale = 0.5, expected 0 to 0.25"),
         ("Range(0, 1)", "Range(1, 0)", "Parameters.scale: Range(1, 0), expected two numbers"),
         ("Range(0, 1)", "SHARE", "Parameters.scale: SHARE, expected Range(low, high)"),
+        ("Range(0, 1)", "Rang(0, 1)", "Parameters.scale: Rang(0, 1), expected Range(low, high)"),
         ("Range(0, 1)", "Range(0)", "Parameters.scale: Range(0), expected two numbers"),
         ("columns: int = 2", "columns: int = len('ab')", "Parameters.columns: len('ab'), expected"),
         ("columns: int = 2", "columns: int | None = 2", "Parameters.columns: a type of int | None"),

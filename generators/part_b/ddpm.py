@@ -11,12 +11,12 @@ from generators.digits.ddpm import ancestral, last_signal, linear
 from generators.digits.samples import Results, Sheet, no_class, sample_figures, sampled
 from generators.digits.sampling import Step, Streams, unguided
 from generators.figure import Context, Number, Output
-from generators.parameters import Range
+from generators.parameters import Range, TrainedBy
 
 
 @dataclass(frozen=True)
 class Parameters:
-    network: str = "ddpm-time"
+    network: Annotated[str, TrainedBy("digits.ddpm", classes=False)] = "ddpm-time"
     epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 5, 10, 15, 20)
     steps: Annotated[int, Range(1, 10000)] = 300
     rows: Annotated[int, Range(1, 20)] = 4

@@ -12,12 +12,12 @@ from generators.digits.samples import Guidance, Sheet, guided_figures, guided_sa
 from generators.digits.samples import GuidedResults as Results
 from generators.digits.sampling import Step, Streams, guided
 from generators.figure import Context, Number, Output
-from generators.parameters import Range
+from generators.parameters import Range, TrainedBy
 
 
 @dataclass(frozen=True)
 class Parameters:
-    network: str = "ddpm-class"
+    network: Annotated[str, TrainedBy("digits.ddpm", classes=True)] = "ddpm-class"
     epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 5, 10, 15, 20)
     steps: Annotated[int, Range(1, 10000)] = 300
     scale: Annotated[float, Range(0, 100)] = 5.0

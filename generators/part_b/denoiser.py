@@ -13,12 +13,12 @@ from generators.digits.data import load, of_each_class, scaled
 from generators.digits.denoising import denoiser, estimate, mean_squared_error, noised
 from generators.digits.training import read_losses
 from generators.figure import Context, Number, Output, Panels
-from generators.parameters import Range
+from generators.parameters import Range, TrainedBy
 
 
 @dataclass(frozen=True)
 class Parameters:
-    network: str = "denoiser"
+    network: Annotated[str, TrainedBy("digits.denoising")] = "denoiser"
     sigma: Annotated[float, Range(0, 10)] = 0.5
     epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 5)
     digits: Annotated[tuple[int, ...], Range(0, 9)] = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)

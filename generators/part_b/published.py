@@ -17,7 +17,7 @@ from generators.digits.leaking import Leaking, end_of
 from generators.digits.many import Ancestral, Integrated
 from generators.digits.scores import least_share, score_numbers
 from generators.figure import Context, Number, Output, Panels
-from generators.parameters import Range
+from generators.parameters import Range, TrainedBy
 
 SHOWN = 10
 ROWS = ("diffusion-plain", "diffusion", "begun-plain", "begun", "flow-plain", "flow")
@@ -27,10 +27,10 @@ guidance and with it."""
 
 @dataclass(frozen=True)
 class Parameters:
-    diffusion: str = "ddpm-class"
-    flow: str = "flow-class"
-    features: str = "judge-features"
-    answers: str = "judge-answers"
+    diffusion: Annotated[str, TrainedBy("digits.ddpm", classes=True)] = "ddpm-class"
+    flow: Annotated[str, TrainedBy("digits.flow", classes=True)] = "flow-class"
+    features: Annotated[str, TrainedBy("digits.classifier")] = "judge-features"
+    answers: Annotated[str, TrainedBy("digits.classifier")] = "judge-answers"
     steps: Annotated[int, Range(1, 10000)] = 300
     scale: Annotated[float, Range(0, 100)] = 5.0
     count: Annotated[int, Range(10, 10000)] = 10000

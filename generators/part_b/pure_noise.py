@@ -14,7 +14,7 @@ from generators.digits.data import load, scaled
 from generators.digits.denoising import denoiser, estimate, mean_squared_error
 from generators.digits.training import read_losses
 from generators.figure import Animation, Context, Number, Output, Panels, Trajectory
-from generators.parameters import Range
+from generators.parameters import Range, TrainedBy
 
 REPEATED = 0.5
 """The noise level of the denoiser that is applied again and again."""
@@ -24,8 +24,8 @@ VISIBLE = 0.25
 
 @dataclass(frozen=True)
 class Parameters:
-    network: str = "pure-noise"
-    denoiser: str = "denoiser"
+    network: Annotated[str, TrainedBy("digits.denoising")] = "pure-noise"
+    denoiser: Annotated[str, TrainedBy("digits.denoising")] = "denoiser"
     epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 5)
     samples: Annotated[int, Range(1, 20)] = 6
     applications: Annotated[int, Range(1, 200)] = 30

@@ -17,7 +17,7 @@ from generators.digits.many import Integrated
 from generators.digits.scores import score_numbers
 from generators.errors import AuthorError
 from generators.figure import Context, Number, Output, Panels
-from generators.parameters import Range
+from generators.parameters import Range, TrainedBy
 
 ROWS = 3
 """How many rows of the figure are samples, and how many test digits."""
@@ -30,9 +30,9 @@ class Parameters:
     `evaluations` are those of one branch of the guidance.
     """
 
-    flow: str = "flow-class"
-    features: str = "judge-features"
-    answers: str = "judge-answers"
+    flow: Annotated[str, TrainedBy("digits.flow", classes=True)] = "flow-class"
+    features: Annotated[str, TrainedBy("digits.classifier")] = "judge-features"
+    answers: Annotated[str, TrainedBy("digits.classifier")] = "judge-answers"
     count: Annotated[int, Range(60, 10000)] = 10000
     references: Annotated[int, Range(100, 60000)] = 60000
     evaluations: Annotated[int, Range(2, 10000)] = 10

@@ -16,7 +16,7 @@ from generators.digits.many import Integrated, samples, seeds_of
 from generators.digits.training import read_losses
 from generators.errors import AuthorError
 from generators.figure import Context, Number, Output, Panels, Plot, Series, Trained
-from generators.parameters import Range
+from generators.parameters import Range, TrainedBy
 
 BATCH = 250
 PER_EPOCH = 4
@@ -27,7 +27,7 @@ PER_EPOCH = 4
 class Parameters:
     """`arms` are networks, and `labels` how each was trained, in words."""
 
-    arms: tuple[str, ...]
+    arms: Annotated[tuple[str, ...], TrainedBy("digits.flow", classes=False)]
     labels: tuple[str, ...]
     steps: Annotated[int, Range(1, 10000)] = 50
     samples: Annotated[int, Range(1, 40)] = 10
