@@ -114,7 +114,6 @@ def test_the_section_judges_every_network(folder: Path, tmp_path: Path) -> None:
     assert numbers["deep-2-recall"] == f"{results.scores[4, 3]:.2f}"
     assert numbers["plain-1-distance"] == f"{results.scores[2, 0]:.2f}"
     assert numbers["cooled-1-precision"] == f"{results.scores[5, 2]:.2f}"
-    assert numbers["gain"] == f"{results.scores[3, 0] / results.scores[6, 0]:.1f}"
     assert numbers["cost"] == f"{results.computations[3] / results.computations[6]:.1f}"
     small, full = (each for each in outputs if isinstance(each, Panels))
     assert (len(small.rows), len(full.rows)) == (2, 5)

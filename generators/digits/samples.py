@@ -22,6 +22,8 @@ SHOWN = 5
 """Samples whose way is shown under a scrubber."""
 ANIMATED, ACROSS, GAP = 20, 5, 8
 """Samples of the animation, how many to a row, and pixels between states and estimates."""
+GREY = 128
+"""What lies between states and estimates."""
 Pixels = NDArray[np.uint8]
 Descend = Callable[[int, Streams], Iterable[Step]]
 """(epoch, streams) to the sampler's steps with the network as it was after that epoch."""
@@ -202,21 +204,25 @@ def sample_figures(
         )
     last = len(results.times) - 1
     shown = np.unique(np.linspace(0, last, min(11, last + 1)).round().astype(int))
-    pairs = zip(results.states[shown], results.estimates[shown], strict=True)
+    # A way that goes on with the sweep of guidance is no sample's.
+    count = min(ANIMATED, results.samples.shape[1])
+    states, estimates = results.states[:, :count], results.estimates[:, :count]
+    pairs = zip(states[shown], estimates[shown], strict=True)
+    between = np.full((28, 28), GREY, np.uint8)
     yield Trajectory(
         "way",
-        "The way to the first five samples: the states $x_t$ of each, then what the network sees "
-        "in these.",
+        "The way to the first five samples: the states $x_t$, then, after a grey tile, the digit "
+        "that the network makes out in each.",
         "Noise from which pictures emerge; in the estimates they can be seen earlier, blurred.",
-        [[*state[:SHOWN], *estimate[:SHOWN]] for state, estimate in pairs],
+        [[*state[:SHOWN], between, *estimate[:SHOWN]] for state, estimate in pairs],
         [f"t = {round(results.times[index], 3):g}" for index in shown],
     )
     yield Animation(
         "descent",
         f"The first samples of epoch {epochs[-1]} on their way from noise: on the left the states "
-        "$x_t$, on the right what the network sees in them.",
+        "$x_t$, on the right the digits that the network makes out in them.",
         "Noise turns into small pictures, white on black; beside it blurs turn into them sooner.",
-        [beside(*each) for each in zip(results.states, results.estimates, strict=True)],
+        [beside(*each) for each in zip(states, estimates, strict=True)],
         60,
     )
 
@@ -241,7 +247,7 @@ def guided_figures(
 def beside(states: Pixels, estimates: Pixels) -> Pixels:
     """Return two blocks of images (B, 28, 28), five to a row, and between them a grey gap."""
     left, right = tiled(states), tiled(estimates)
-    gap = np.full((len(left), GAP), 128, np.uint8)
+    gap = np.full((len(left), GAP), GREY, np.uint8)
     return np.concatenate((left, gap, right), axis=1)
 
 

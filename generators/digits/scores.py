@@ -27,9 +27,14 @@ def score_numbers(
         yield Number(f"{name}-accuracy", f"{100 * each.accuracy:.1f} %")
         yield Number(f"{name}-distance", f"{each.frechet:.{decimals}f}")
         yield Number(f"{name}-times", f"{each.frechet / real.frechet:.1f}")
-        yield Number(f"{name}-kernel", f"{each.kernel:.3f}")
+        yield Number(f"{name}-kernel", signed(each.kernel))
         yield Number(f"{name}-precision", f"{each.precision:.2f}")
         yield Number(f"{name}-recall", f"{each.recall:.2f}")
+
+
+def signed(value: float) -> str:
+    """Return a number of three decimals, below 0 with a minus that is none of a hyphen's."""
+    return f"{value:.3f}".replace("-", "−")
 
 
 def steps_plot(

@@ -62,5 +62,6 @@ def taken_over(provenance: Provenance) -> list[tuple[str, str]]:
     """Return when and where something was kept although code had changed since."""
     notes = provenance.get("accepted", [])
     return [
-        ("taken over", f"{each}: code changed and, its author says, no result") for each in notes
+        ("taken over", f"{each}: the code changed; its author says that no result did")
+        for each in notes
     ]

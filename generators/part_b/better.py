@@ -26,9 +26,10 @@ from generators.digits.quality import (
     recall,
     standard,
 )
+from generators.digits.scores import signed
 from generators.errors import AuthorError
 from generators.figure import Context, Number, Output, Panels, Trained
-from generators.parameters import Range
+from generators.parameters import Range, TrainedBy
 
 SHOWN = 10
 MIDPOINT = Integrated(midpoint, 2)
@@ -49,13 +50,13 @@ class Parameters:
 
     small: tuple[str, ...] = ("flow-decayed", "deep-small")
     labels: tuple[str, ...] = ("the exercise's", "deep")
-    plain: str = "flow-time"
-    deep: str = "flow-deep"
-    cooled: str = "flow-cooled"
+    plain: Annotated[str, TrainedBy("digits.flow", classes=False)] = "flow-time"
+    deep: Annotated[str, TrainedBy("digits.deep")] = "flow-deep"
+    cooled: Annotated[str, TrainedBy("digits.deep")] = "flow-cooled"
     plain_epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 5, 10)
     deep_epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 5, 10)
     cooled_epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (5, 10)
-    features: str = "judge-features"
+    features: Annotated[str, TrainedBy("digits.classifier")] = "judge-features"
     count: Annotated[int, Range(10, 10000)] = 10000
     references: Annotated[int, Range(100, 60000)] = 60000
     evaluations: Annotated[int, Range(2, 10000)] = 16
@@ -186,18 +187,17 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         yield Number(f"{cell.name}-computations", f"{cost:.0f}")
     first = len(parameters.small)
     plain = first + len(parameters.plain_epochs) - 1
-    yield Number("gain", f"{results.scores[plain][0] / results.scores[-1][0]:.1f}")
     yield Number("cost", f"{results.computations[plain] / results.computations[-1]:.1f}")
     yield Panels(
         "small",
-        "The same noise under the networks of the small budget, a column for each.",
+        "A row for each network of the small budget; all of a column begin with the same noise.",
         "Rows of handwritten digits, a row for each network.",
         results.samples[:first],
         labels=parameters.labels,
     )
     yield Panels(
         "full",
-        "The same noise under the networks that saw all digits.",
+        "A row for each network that saw all digits; all of a column begin with the same noise.",
         "Rows of handwritten digits, a row for each network and epoch.",
         results.samples[first:],
         labels=[cell.label for cell in cells[first:]],
@@ -211,6 +211,6 @@ def numbers_of(
     score, real = Score(*scores.tolist()), Score(*floor.tolist())
     yield Number(f"{name}-distance", f"{score.frechet:.2f}")
     yield Number(f"{name}-times", f"{score.frechet / real.frechet:.1f}")
-    yield Number(f"{name}-kernel", f"{score.kernel:.3f}")
+    yield Number(f"{name}-kernel", signed(score.kernel))
     yield Number(f"{name}-precision", f"{score.precision:.2f}")
     yield Number(f"{name}-recall", f"{score.recall:.2f}")

@@ -12,12 +12,12 @@ from generators.digits.data import load, of_each_class, scaled
 from generators.digits.denoising import denoiser, estimate, mean_squared_error, noised
 from generators.digits.linear import wiener
 from generators.figure import Context, Number, Output, Panels, Plot, Series
-from generators.parameters import Range
+from generators.parameters import Range, TrainedBy
 
 
 @dataclass(frozen=True)
 class Parameters:
-    network: str = "denoiser"
+    network: Annotated[str, TrainedBy("digits.denoising")] = "denoiser"
     trained_at: Annotated[float, Range(0, 10)] = 0.5
     sigmas: Annotated[tuple[float, ...], Range(0, 10)] = (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
     digit: Annotated[int, Range(0, 9)] = 7
@@ -106,13 +106,17 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
 
 
 def verdict(sigmas: Sequence[float], network: Sequence[float], linear: Sequence[float]) -> str:
-    """Say at which σ the error of the linear denoiser is less than that of the network."""
+    """Say at which σ above 0 the error of the linear denoiser is less than that of the network."""
     behind = [
-        sigma for sigma, ours, other in zip(sigmas, network, linear, strict=True) if other < ours
+        sigma
+        for sigma, ours, other in zip(sigmas, network, linear, strict=True)
+        if sigma > 0 and other < ours
     ]
     if not behind:
-        return r"The network is ahead at every $\sigma$ shown."
+        return r"Where there is noise, the network is ahead at every $\sigma$ shown."
     if len(behind) == 1 or behind != list(sigmas)[-len(behind) :]:
         listed = ", ".join(f"{sigma:g}" for sigma in behind)
-        return rf"The linear denoiser is ahead at $\sigma = {listed}$."
+        return (
+            f"Where there is noise, the linear denoiser is ahead only at a $\\sigma$ of {listed}."
+        )
     return f"From $\\sigma = {behind[0]:g}$ on, the linear denoiser is ahead."

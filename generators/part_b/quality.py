@@ -26,7 +26,7 @@ from generators.digits.scores import (
 from generators.digits.training import read_losses
 from generators.errors import AuthorError
 from generators.figure import Context, Number, Output, Panels
-from generators.parameters import Range
+from generators.parameters import Range, TrainedBy
 from generators.streams import stream
 
 SHOWN = 10
@@ -37,10 +37,10 @@ MIDPOINT = Integrated(midpoint, 2)
 
 @dataclass(frozen=True)
 class Parameters:
-    diffusion: str = "ddpm-class"
-    flow: str = "flow-class"
-    features: str = "judge-features"
-    answers: str = "judge-answers"
+    diffusion: Annotated[str, TrainedBy("digits.ddpm", classes=True)] = "ddpm-class"
+    flow: Annotated[str, TrainedBy("digits.flow", classes=True)] = "flow-class"
+    features: Annotated[str, TrainedBy("digits.classifier")] = "judge-features"
+    answers: Annotated[str, TrainedBy("digits.classifier")] = "judge-answers"
     steps: Annotated[int, Range(1, 10000)] = 300
     count: Annotated[int, Range(10, 10000)] = 10000
     references: Annotated[int, Range(100, 60000)] = 60000
@@ -180,6 +180,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield Number("floor-least", f"{min(at):.2f}")
     yield Number("floor-most", f"{max(at):.2f}")
     yield Number("references", f"{parameters.references:,}")
+    yield Number("scale", f"{parameters.scale:g}")
     yield Number("guided-evaluations", f"{2 * parameters.guided_evaluations}")
     yield Number("guided-steps", f"{MIDPOINT.steps(parameters.guided_evaluations)}")
     yield from score_numbers(["floor"], floor[None], floor)
