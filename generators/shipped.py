@@ -82,14 +82,15 @@ def record_in(path: Path) -> NetworkRecord | None:
 def restore(path: Path, folder: Path) -> NetworkRecord:
     """Unpack a shipped network into a folder such as training leaves, and return its record.
 
-    Raises: AuthorError naming the file when it is cut short or not as it was written.
+    Raises: AuthorError naming the file when it is missing, cut short or not as it was written.
     """
     from safetensors.torch import save
 
     from generators.weights import read_tensors
 
     record = record_in(path)
-    assert record is not None, path
+    if record is None:
+        raise AuthorError(f"{path}: no such file, expected the weights of a network")
     told = require_whole(path)
     for name in record["files"]:
         if not OURS.fullmatch(name):

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import build
-from generators.digits import shipping
+from generators.digits import shipping, stand_in
 from generators.digits.conditioned import ClassUNet, class_unet
 from generators.errors import AuthorError
 from generators.figure import LOSSES, epoch_file
@@ -194,6 +194,31 @@ def test_a_file_that_names_others_is_refused_unwritten(tmp_path: Path, name: str
     with pytest.raises(AuthorError, match="a file that no training leaves"):
         restore(path, tmp_path / "restored")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_epoch_that_was_not_shipped_cannot_be_shipped_on(clone: Small) -> None:
+    assert run(clone, "trained") == 0
+    clone.edit("generators/tiny/trained.py", "    pass", "    epochs: tuple[int, ...] = (1, 3)")
+    before = (clone.root / SHIPPED).read_bytes()
+    project = open_project(clone.root, None, False)
+    told = shipping.ship(project, project.site.sections[-1].networks[0])
+    assert told == "small: epoch 1 was not shipped before; nothing written"
+    assert (clone.root / SHIPPED).read_bytes() == before
+
+
+def test_what_an_author_got_wrong_is_one_line_of_shipping_too(
+    clone: Small, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shipping.main(clone.root) == 0
+    assert capsys.readouterr().out == "small: not trained on this machine; nothing written\n"
+    monkeypatch.setattr("generators.digits.stand_in.prepare", lambda threads: None)
+    assert stand_in.main(clone.root, []) == 1
+    clone.edit("content/site.toml", "epochs = 3", "epoch = 3")
+    assert shipping.main(clone.root) == stand_in.main(clone.root, []) == 1
+    no_network, *unknown = capsys.readouterr().err.splitlines()
+    assert no_network.startswith("no section names the network 'flow-class'")
+    assert len(unknown) == 2
+    assert all("unknown parameter 'epoch', did you mean 'epochs'?" in each for each in unknown)
 
 
 def test_an_epoch_that_was_left_out_is_not_faked(clone: Small) -> None:

@@ -10,6 +10,7 @@ from typing import cast
 
 from generators import shipped
 from generators.content import Network
+from generators.figure import epoch_file
 from generators.keys import network_key
 from generators.project import Project, open_project
 from generators.shipped import epochs_read, shipped_file
@@ -27,17 +28,27 @@ def ship(project: Project, network: Network) -> str:
         return f"{network.label}: came with the checkout; nothing written"
     sections = [each for each in project.site.sections if network in each.networks]
     epochs = {epoch for each in sections for epoch in epochs_read(each, network)}
-    whole = range(1, record["epochs"] + 1)
+    wanted = sorted((epochs & set(range(1, record["epochs"] + 1))) | {record["epochs"]})
+    for epoch in wanted:
+        if epoch_file(epoch) not in record["files"]:
+            return f"{network.label}: epoch {epoch} was not shipped before; nothing written"
     path = shipped_file(project.root, network)
-    size = shipped.ship(path, folder, record, (epochs & set(whole)) | {record["epochs"]})
+    size = shipped.ship(path, folder, record, wanted)
     return f"{network.label}: {path.relative_to(project.root)}, {size:,} bytes"
 
 
 def main(root: Path) -> int:
-    project = open_project(root, None, draft=False)
-    networks = {(each.name, each.data): each for s in project.site.sections for each in s.networks}
-    for network in networks.values():
-        print(ship(project, network))
+    """Ship, and return the exit status: 0, or 1 after one line that says what is wrong."""
+    try:
+        project = open_project(root, None, draft=False)
+        sections = project.site.sections
+        for network in {
+            (each.name, each.data): each for s in sections for each in s.networks
+        }.values():
+            print(ship(project, network))
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from generators.digits.conditioned import CLASSES, class_unet
 from generators.digits.flow import midpoint
 from generators.digits.many import BATCH, Integrated, samples
+from generators.errors import AuthorError
 from generators.figure import epoch_file
 from generators.files import write
 from generators.machine import prepare
@@ -27,7 +28,6 @@ from generators.shipped import restore, shipped_file
 from generators.stand_in import ARCHIVE, ORIGIN
 from generators.streams import stream
 
-ROOT = Path(__file__).parents[2]
 NETWORK = "flow-class"
 EVALUATIONS, SCALE, SEED = 10, 1.5, 180
 
@@ -73,15 +73,31 @@ def idx(tensor: Tensor) -> bytes:
     return b"".join(each.to_bytes(4, "big") for each in header) + tensor.numpy().tobytes()
 
 
-def main() -> int:
+def main(root: Path, arguments: list[str]) -> int:
+    """Make the archive, and return the exit status: 0, or 1 after one line on what is wrong."""
     parser = argparse.ArgumentParser(description="Sample the digits that stand in for MNIST.")
     parser.add_argument("--count", type=int, default=10000)
-    count = parser.parse_args().count
+    count = parser.parse_args(arguments).count
     prepare(1)
-    project = open_project(ROOT, None, draft=False)
+    try:
+        make(root, count)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def make(root: Path, count: int) -> None:
+    """Write the archive of `count` digits.
+
+    Raises: AuthorError where no section names the network, or it is not shipped.
+    """
+    project = open_project(root, None, draft=False)
     networks = {each.name: each for s in project.site.sections for each in s.networks}
+    if NETWORK not in networks:
+        raise AuthorError(f"no section names the network {NETWORK!r}, which draws the digits")
     with tempfile.TemporaryDirectory() as folder:
-        record = restore(shipped_file(ROOT, networks[NETWORK]), Path(folder))
+        record = restore(shipped_file(root, networks[NETWORK]), Path(folder))
         parts = project.cache / "stand-in" / f"{record['key']}-{EVALUATIONS}-{SCALE:g}-{SEED}"
         images, labels = sampled(Path(folder) / epoch_file(record["epochs"]), count, parts)
     origin = {
@@ -92,9 +108,8 @@ def main() -> int:
         "scale": SCALE,
         "seed": SEED,
     }
-    write(ROOT / ARCHIVE, archive(images, labels, origin))
-    return 0
+    write(root / ARCHIVE, archive(images, labels, origin))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Path(__file__).parents[2], sys.argv[1:]))
