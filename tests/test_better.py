@@ -135,3 +135,5 @@ def test_the_training_digits_themselves_score_best(folder: Path, tmp_path: Path)
     # A judge trained for two updates has features of little spread: all distances are small.
     assert dark.frechet > 1000 * max(abs(same.frechet), 1e-12)
     assert dark.kernel > same.kernel
+    few = section.Score(*examination.scores([data[:9].repeat(20, 1, 1)])[0])
+    assert few.recall < 0.2 < few.precision == 1, "all are digits, and hardly any digit is there"

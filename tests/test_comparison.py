@@ -1,6 +1,6 @@
 """Samplers with few evaluations, many samples, and the section that scores them, in small."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +8,21 @@ import pytest
 import torch
 from test_digits import folder, run_in
 from test_samplers import MEAN, SPREAD, noise_of_gaussian, streams
+from test_samples import exaggerate
 from torch import Tensor, nn
 
 from generators.digits import classifier, ddpm, flow
+from generators.digits.comparison import drawn
+from generators.digits.conditioned import class_unet
+from generators.digits.data import Digits, load
 from generators.digits.ddpm import ancestral, ddim, linear
-from generators.digits.flow import euler, heun
+from generators.digits.flow import euler, heun, midpoint
 from generators.digits.jury import jury, nearest_images
-from generators.digits.many import Ancestral, Ddim, Integrated, Sampler, samples
+from generators.digits.many import Ancestral, Ddim, Integrated, Sampler, samples, seeds_of
 from generators.digits.memorisation import closest_of_each, memory_figures, memory_of
+from generators.digits.quality import precision, recall
 from generators.digits.respacing import falling, respaced
+from generators.digits.scores import guidance_plot
 from generators.errors import AuthorError
 from generators.figure import Context, Number, Output, Panels, Plot, Trained
 from generators.part_b import quality
@@ -101,6 +107,27 @@ def test_the_data_themselves_score_best() -> None:
     assert few.recall < 0.2 < few.precision == 1, "all are digits, and hardly any digit is there"
 
 
+def test_shares_are_counted_with_as_many_training_digits_as_there_are_samples() -> None:
+    torch.manual_seed(0)
+    judge = classifier.Classifier(4).eval()
+    data = (torch.rand(300, 28, 28, generator=torch.Generator().manual_seed(1)) * 255).byte()
+    images, labels = data[:40] // 2 + 60, torch.zeros(40)
+    found = jury(judge, judge, data).score(images, labels, 7)
+    chosen = torch.randperm(300, generator=torch.Generator().manual_seed(7))[:40]
+    few, several = (classifier.judge(judge, each).features for each in (data[chosen], images))
+    assert found.precision == precision(several, few)
+    assert found.recall == recall(several, few)
+    every = classifier.judge(judge, data).features
+    assert (found.precision, found.recall) != (precision(several, every), recall(several, every))
+
+
+def test_the_curves_of_guidance_are_what_they_are_called() -> None:
+    scores = np.array([[0.1, 9, 9, 0.2, 0.3], [0.4, 9, 9, 0.5, 0.6]], np.float32)
+    curves = {each.label: [*each.y] for each in guidance_plot([1, 2], scores).series}
+    expected = {"right": [0.1, 0.4], "precision": [0.2, 0.5], "recall": [0.3, 0.6]}
+    assert {name: pytest.approx(y) for name, y in expected.items()} == curves
+
+
 def test_the_nearest_image_of_a_copy_is_the_original() -> None:
     data = torch.arange(5, dtype=torch.uint8)[:, None, None].expand(-1, 28, 28) * 51
     found = nearest_images(data[[3, 1]], data, 2)
@@ -129,6 +156,20 @@ def judge_in(path: Path, data: Path) -> Trained:
     return Trained(path, 1)
 
 
+def asked_in(
+    context: Context, folder: Path, count: int
+) -> tuple[Digits, Callable[[str, Sampler, int, float], Tensor]]:
+    """Return the test digits that a section asks for, and how it should sample these."""
+    test = drawn(load(folder, "t10k"), count, context.stream("test"))
+    seeds = seeds_of(context.stream("samples"), len(test.labels))
+
+    def direct(name: str, sampler: Sampler, evaluations: int, scale: float) -> Tensor:
+        network = class_unet(context.networks[name].weights(2))
+        return samples(network, sampler, evaluations, scale, test.labels, seeds)
+
+    return test, direct
+
+
 def test_the_section_fills_its_tables(folder: Path, tmp_path: Path) -> None:
     judge = judge_in(tmp_path / "judge", folder)
     context = Context(
@@ -145,8 +186,22 @@ def test_the_section_fills_its_tables(folder: Path, tmp_path: Path) -> None:
         steps=12, count=20, references=40, evaluations=(2, 4), scales=(1.0, 2.0),
         guided_evaluations=4, diffusion_epochs=(1, 2), flow_epochs=(1,),
     )  # fmt: skip
+    for name in ("ddpm-class", "flow-class"):
+        exaggerate(context.networks[name].weights(2))
     results = quality.experiment(context, chosen)
     assert results.steps.shape == (5, 2, 5)
+    test, direct = asked_in(context, folder, 20)
+    ancestral_4 = direct("ddpm-class", Ancestral(linear(12)), 4, 1.0)
+    np.testing.assert_array_equal(results.by_steps[0, 1], ancestral_4[:10])
+    np.testing.assert_array_equal(
+        results.by_steps[2, 0], direct("flow-class", Integrated(euler, 1), 2, 1.0)[:10]
+    )
+    guided_4 = direct("flow-class", Integrated(midpoint, 2), 4, 2.0)
+    np.testing.assert_array_equal(results.by_scale[1], guided_4[:10])
+    data = load(folder, "train").first(40).images
+    near, distances = memory_of((guided_4, ancestral_4, test.images), test.labels, data)
+    np.testing.assert_array_equal(results.near, near)
+    np.testing.assert_array_equal(results.distances, distances)
     assert results.sweep.shape == (2, 5)
     assert results.earlier.shape == (3, 5)
     # The last epoch among the earlier ones is the network that the other tables ask.

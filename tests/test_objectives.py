@@ -12,7 +12,7 @@ from test_digits import folder, run_in
 from test_samples import context, training
 from torch import Tensor, nn
 
-from generators.digits import ddpm, deep, denoising, flow, samples
+from generators.digits import classifier, ddpm, deep, denoising, flow, samples
 from generators.digits.conditioned import ClassUNet, TimeUNet, class_unet, time_unet
 from generators.digits.deep import DeepUNet, deep_unet
 from generators.digits.samples import no_class, streams_for
@@ -151,13 +151,25 @@ def test_a_denoiser_is_asked_for_the_digit(
     assert is_standard((z - signal * x) / noise)
 
 
-@pytest.mark.parametrize("trainer", [ddpm, flow, deep], ids=["ddpm", "flow", "deep"])
+@pytest.mark.parametrize(
+    "trainer", [ddpm, flow, deep, classifier], ids=["ddpm", "flow", "deep", "classifier"]
+)
 def test_the_rate_falls_by_its_decay_over_the_whole_training(
     caught: Callable[..., Caught], trainer: ModuleType
 ) -> None:
     plan = caught(trainer, epochs=7, decay=0.2, rate=3e-3).plan
     assert plan.decay**plan.epochs == pytest.approx(0.2)
     assert plan.rate == 3e-3
+
+
+def test_judges_learn_from_digits_that_were_moved(caught: Callable[..., Caught]) -> None:
+    _, labels, generator = digits()
+    dots = torch.zeros(COUNT, 1, 28, 28)
+    dots[:, :, 14, 9] = 1
+    recorder = Recorder(lambda x: torch.zeros(len(x), 10))
+    caught(classifier, shift=2).loss(recorder, dots, labels, generator)
+    found = {divmod(at, 28) for at in recorder.given[0].flatten(1).argmax(dim=1).tolist()}
+    assert found == {(row, column) for row in range(12, 17) for column in range(7, 12)}
 
 
 def test_which_network_is_trained(caught: Callable[..., Caught]) -> None:

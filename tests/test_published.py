@@ -6,15 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_comparison import judge_in, network_of
+from test_comparison import asked_in, judge_in, network_of
 from test_digits import folder
+from test_samples import exaggerate
 from test_without_scheduler import context
 from torch import Tensor
 
 from generators.digits import ddpm, flow
 from generators.digits.ddpm import linear
+from generators.digits.flow import euler
 from generators.digits.leaking import Gaussian, Leaking, end_of
-from generators.digits.many import Ancestral, Sampler
+from generators.digits.many import Ancestral, Integrated, Sampler
 from generators.digits.sampling import Streams
 from generators.digits.scores import least_share
 from generators.figure import Number, Panels
@@ -114,8 +116,20 @@ def test_the_section_judges_every_row(
         "judge-features": judge,
         "judge-answers": judge,
     }
-    parameters = section.Parameters(steps=6, count=20, references=40)
-    results = section.experiment(context(networks, folder), parameters)
+    for name in ("ddpm-class", "flow-class"):
+        exaggerate(networks[name].weights(2))
+    parameters = section.Parameters(steps=6, scale=3.0, count=20, references=40)
+    here = context(networks, folder)
+    results = section.experiment(here, parameters)
+    _, direct = asked_in(here, folder, 20)
+    for row, (name, sampler, scale) in {
+        0: ("ddpm-class", Ancestral(linear(6)), 1.0),
+        1: ("ddpm-class", Ancestral(linear(6)), 3.0),
+        4: ("flow-class", Integrated(euler, 1), 1.0),
+        5: ("flow-class", Integrated(euler, 1), 3.0),
+    }.items():
+        expected = direct(name, sampler, 6, scale)[: section.SHOWN]
+        np.testing.assert_array_equal(results.samples[row], expected, section.ROWS[row])
     assert results.scores.shape == (6, 5)
     assert results.brightness.shape == (7,)
     assert results.samples.shape == (6, 10, 28, 28)

@@ -216,9 +216,13 @@ def test_flow_carries_noise_to_a_gaussian(increment: Increment) -> None:
         return MEAN + slope * (x - t * MEAN)
 
     x = torch.linspace(-2, 2, 9, dtype=torch.float64)
+    before, t = x, 0.0
     for step in integrate(velocity, x, 400, increment):
         spread = ((1 - step.t) ** 2 + (step.t * SPREAD) ** 2) ** 0.5
         assert torch.allclose(step.x, step.t * MEAN + spread * x, atol=5e-3)
+        known = t * SPREAD**2 / ((1 - t) ** 2 + (t * SPREAD) ** 2)
+        assert torch.allclose(step.data, MEAN + known * (before - t * MEAN)), "E[x_1 | x_t]"
+        before, t = step.x, step.t
     assert torch.allclose(step.x, MEAN + SPREAD * x, atol=5e-3)
 
 

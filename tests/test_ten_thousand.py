@@ -5,12 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_comparison import judge_in, network_of
+from test_comparison import asked_in, judge_in, network_of
 from test_digits import folder
+from test_samples import exaggerate
 from test_without_scheduler import context
 
 from generators.digits import flow
 from generators.digits.data import load
+from generators.digits.flow import midpoint
+from generators.digits.many import Integrated
 from generators.errors import AuthorError
 from generators.figure import Number, Panels
 from generators.part_b import ten_thousand as section
@@ -26,8 +29,14 @@ def test_the_rows_that_are_called_real_are_test_digits(folder: Path, tmp_path: P
         "judge-features": judge,
         "judge-answers": judge,
     }
-    parameters = section.Parameters(count=60, references=60, evaluations=2, scales=(1.0, 1.5))
-    results = section.experiment(context(networks, folder), parameters)
+    exaggerate(networks["flow-class"].weights(2))
+    parameters = section.Parameters(count=60, references=60, evaluations=2, scales=(0.0, 1.5))
+    here = context(networks, folder)
+    results = section.experiment(here, parameters)
+    asked, direct = asked_in(here, folder, 60)
+    shown = section.first_rows(direct("flow-class", Integrated(midpoint, 2), 2, 1.5), asked.labels)
+    drawn = results.rows[[not each for each in results.real]]
+    np.testing.assert_array_equal(np.sort(drawn, axis=0), np.sort(shown.numpy(), axis=0))
     assert results.scores.shape == (2, 5)
     assert sum(results.real) == section.ROWS
     test = load(folder, "t10k")
