@@ -29,7 +29,8 @@ class Digits:
 def load(folder: Path, split: Split) -> Digits:
     """Read one split of MNIST from its two gzip files in `folder`.
 
-    Raises: ValueError naming the file whose header or length is not that of the IDX format.
+    Raises: ValueError naming the file of another kind, or the folder where there is not a label for
+    each image. Files that are damaged are found earlier, by their checksums (`datasets.find`).
     """
     images = read_idx(folder / f"{split}-images-idx3-ubyte.gz", dimensions=3)
     labels = read_idx(folder / f"{split}-labels-idx1-ubyte.gz", dimensions=1)

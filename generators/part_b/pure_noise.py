@@ -27,7 +27,7 @@ class Parameters:
     network: Annotated[str, TrainedBy("digits.denoising")] = "pure-noise"
     denoiser: Annotated[str, TrainedBy("digits.denoising")] = "denoiser"
     epochs: Annotated[tuple[int, ...], Range(1, 1000)] = (1, 5)
-    samples: Annotated[int, Range(1, 20)] = 6
+    samples: Annotated[int, Range(2, 20)] = 6
     applications: Annotated[int, Range(1, 200)] = 30
 
 
