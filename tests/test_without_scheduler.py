@@ -93,7 +93,7 @@ def test_arms_of_different_lengths_stand_side_by_side(
         "twin": training("twin", 0.0, 2),
         "fast": training("fast", 0.1, 3),
     }
-    parameters = section.Parameters(tuple(networks), ("0", "0 again", "0.1"), 4, 3, 40)
+    parameters = section.Parameters(tuple(networks), ("0", "0 again", "0.1"), 4, 3, 50)
     results = section.experiment(context(networks, folder), parameters)
     assert results.epochs == (2, 2, 3)
     assert results.updates_per_epoch == 2
@@ -110,14 +110,17 @@ def test_arms_of_different_lengths_stand_side_by_side(
     outputs = list(section.figures(unpack(path, section.Results), parameters))
     numbers = {each.name: each.text for each in outputs if isinstance(each, Number)}
     assert numbers["epochs-fast"] == "3"
+    assert numbers["test-images"] == "40", "as many as there are, though 50 were asked for"
     assert numbers["loss-still"] == f"{still[2:].mean():.4f}"
     figures = [each for each in outputs if not isinstance(each, Number)]
     assert [type(each) for each in figures] == [Plot, Panels]
 
 
-def test_arms_without_a_label_are_refused(folder: Path) -> None:
+def test_arms_without_a_label_are_refused() -> None:
+    nothing = np.zeros((2, 1, 28, 28), np.uint8)
+    results = section.Results(nothing, np.zeros(4, np.float32), (1, 1), 2, (0.0, 0.0), 40, 4)
     with pytest.raises(AuthorError, match="2 arms, 1 labels"):
-        section.experiment(context({}, folder), section.Parameters(("a", "b"), ("one",)))
+        list(section.figures(results, section.Parameters(("a", "b"), ("one",))))
 
 
 def test_the_labels_say_how_the_published_arms_were_trained() -> None:

@@ -17,6 +17,7 @@ from generators.digits.training import read_losses
 from generators.errors import AuthorError
 from generators.figure import Context, Number, Output, Panels, Plot, Series, Trained
 from generators.parameters import Range, TrainedBy
+from generators.processes import everywhere
 
 BATCH = 250
 PER_EPOCH = 4
@@ -46,16 +47,15 @@ class Results:
     epochs: tuple[int, ...]
     updates_per_epoch: int
     test_losses: tuple[float, ...]
+    test_images: int
     hidden: int
 
 
 def experiment(context: Context, parameters: Parameters) -> Results:
     """Sample with every arm from the same noise; ask all the same about the same test digits.
 
-    Raises: AuthorError when arms and labels do not pair up, or epochs differ in length.
+    Raises: AuthorError when epochs differ in length.
     """
-    if len(parameters.arms) != len(parameters.labels):
-        raise AuthorError(f"{len(parameters.arms)} arms, {len(parameters.labels)} labels")
     test = scaled(load(context.dataset("mnist"), "t10k").first(parameters.test_images).images)
     generator = torch.Generator().manual_seed(context.stream("test"))
     noise = torch.randn(test.shape, generator=generator)
@@ -72,13 +72,14 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         test_losses.append(velocity_error(network, test, noise, t))
     lengths = {len(epoch) for arm in losses for epoch in arm}
     if len(lengths) > 1:
-        raise AuthorError(f"epochs of {sorted(lengths)} updates, expected one length")
+        raise everywhere(AuthorError(f"epochs of {sorted(lengths)} updates, expected one length"))
     return Results(
         torch.stack(images).numpy(),
         torch.cat([torch.cat(arm) for arm in losses]).numpy(),
         tuple(len(arm) for arm in losses),
         lengths.pop(),
         tuple(test_losses),
+        len(test),
         network.unet.out.in_channels,
     )
 
@@ -104,8 +105,14 @@ def velocity_error(network: nn.Module, x: Tensor, noise: Tensor, t: Tensor) -> f
 
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
+    """Draw the curves and the samples.
+
+    Raises: AuthorError when arms and labels do not pair up.
+    """
+    if len(parameters.arms) != len(parameters.labels):
+        raise AuthorError(f"{len(parameters.arms)} arms, {len(parameters.labels)} labels")
     yield Number("steps", f"{parameters.steps}")
-    yield Number("test-images", f"{parameters.test_images:,}")
+    yield Number("test-images", f"{results.test_images:,}")
     yield Number("hidden", f"{results.hidden}")
     yield Number("updates", f"{results.updates_per_epoch}")
     curves = losses_of(results)
