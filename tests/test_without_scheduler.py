@@ -123,9 +123,10 @@ def test_arms_without_a_label_are_refused() -> None:
         list(section.figures(results, section.Parameters(("a", "b"), ("one",))))
 
 
-def test_the_labels_say_how_the_published_arms_were_trained() -> None:
+@pytest.mark.parametrize("file", ["b25-without-scheduler.md", "b251-small-budget.md"])
+def test_the_labels_say_how_the_published_arms_were_trained(file: str) -> None:
     networks = tomllib.loads((ROOT / "content" / "site.toml").read_text())["networks"]
-    head = split(ROOT / "content" / "b25-without-scheduler.md")[0]
+    head = split(ROOT / "content" / file)[0]
     table = tomllib.loads(head)
     arms, labels = table["parameters"]["arms"], table["parameters"]["labels"]
     assert table["networks"] == arms
