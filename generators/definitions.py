@@ -242,12 +242,10 @@ def declared(name: str, statement: ast.AnnAssign) -> Field:
             raise ValueError("Annotated without a Range, expected Annotated[int, Range(0, 1)]")
         kind, *extra = kind.slice.elts
         for call in extra:
-            if not isinstance(call, ast.Call):
-                raise ValueError(f"{ast.unparse(call)}, expected Range(low, high) in its place")
-            match ast.unparse(call.func).rpartition(".")[2]:
-                case "Range":
+            match call:
+                case ast.Call(func=ast.Name(id="Range") | ast.Attribute(attr="Range")):
                     limits = limits_of(call)
-                case "TrainedBy":
+                case ast.Call(func=ast.Name(id="TrainedBy") | ast.Attribute(attr="TrainedBy")):
                     trained = trained_by(call)
                 case _:
                     raise ValueError(f"{ast.unparse(call)}, expected Range(low, high) in its place")

@@ -42,9 +42,8 @@ def main(root: Path) -> int:
     try:
         project = open_project(root, None, draft=False)
         sections = project.site.sections
-        for network in {
-            (each.name, each.data): each for s in sections for each in s.networks
-        }.values():
+        networks = {(each.name, each.data): each for s in sections for each in s.networks}
+        for network in networks.values():
             print(ship(project, network))
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
