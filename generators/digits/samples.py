@@ -202,6 +202,11 @@ def sample_figures(
             samples.reshape(-1, CLASSES, 28, 28),
             columns,
         )
+    yield from way_figures(results, epochs[-1])
+
+
+def way_figures(results: Results, epoch: int) -> Iterator[Output]:
+    """Yield the way to the first samples of the last `epoch`, under a scrubber and animated."""
     last = len(results.times) - 1
     shown = np.unique(np.linspace(0, last, min(11, last + 1)).round().astype(int))
     # A way that goes on with the sweep of guidance is no sample's.
@@ -219,7 +224,7 @@ def sample_figures(
     )
     yield Animation(
         "descent",
-        f"The first samples of epoch {epochs[-1]} on their way from noise: on the left the states "
+        f"The first samples of epoch {epoch} on their way from noise: on the left the states "
         "$x_t$, on the right the digits that the network makes out in them.",
         "Noise turns into small pictures, white on black; beside it blurs turn into them sooner.",
         [beside(*each) for each in zip(states, estimates, strict=True)],
