@@ -190,6 +190,32 @@ def test_networks_are_read_ready_to_be_used(tmp_path: Path) -> None:
     assert not deep_unet(Trained(tmp_path, 1, "deep", {"informed": True}), 1).training
 
 
+def test_networks_are_told_the_time_exactly_where_the_rest_is_in_bfloat16(tmp_path: Path) -> None:
+    path = tmp_path / epoch_file(1)
+    t = torch.tensor([0.981, 0.982])
+    assert len(set(t.bfloat16().tolist())) == 1
+    x, classes = torch.rand(2, 1, 28, 28), torch.eye(2, 10)
+    for written in (TimeUNet(4, torch.mul), ClassUNet(4)):
+        save_file(written.state_dict(), path)
+        time = isinstance(written, TimeUNet)
+        network = time_unet(path, torch.mul) if time else class_unet(path)
+        names = [each for each, _ in network.named_children() if each != "unet"]
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            rough = network(x, t, classes)
+            told = {each: network.get_submodule(each)(asked(each, t, classes)) for each in names}
+        with torch.no_grad():
+            exact = network(x, t, classes)
+            for each in names:
+                asked_for = getattr(written, each)(asked(each, t, classes))
+                assert torch.equal(told[each], asked_for), each
+                assert not torch.equal(told[each][0], told[each][1]), each
+        assert (rough - exact).abs().max() < 0.05 * exact.abs().max()
+
+
+def asked(block: str, t: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+    return t[:, None] if block.startswith("time") else classes
+
+
 def test_diffusion_told_the_time_is_sampled_with_the_network_that_was_trained(
     training: Callable[[ModuleType, bool], Trained], monkeypatch: pytest.MonkeyPatch
 ) -> None:
