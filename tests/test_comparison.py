@@ -26,6 +26,7 @@ from generators.digits.scores import guidance_plot
 from generators.errors import AuthorError
 from generators.figure import Context, Number, Output, Panels, Plot, Trained
 from generators.part_b import quality
+from generators.processes import is_everywhere
 from generators.results import pack, unpack
 
 __all__ = ["folder"]
@@ -39,8 +40,9 @@ def test_a_respaced_schedule_is_the_same_at_its_own_times() -> None:
     assert few.steps == 7
     assert torch.equal(few.alpha_bar, schedule.alpha_bar[times[::-1]])
     assert torch.allclose((1 - few.beta).cumprod(dim=0), few.alpha_bar)
-    with pytest.raises(ValueError, match="9 evaluations of a diffusion that has 8 times"):
+    with pytest.raises(AuthorError, match="9 evaluations of a diffusion that has 8 times") as told:
         falling(8, 9)
+    assert is_everywhere(told.value)
 
 
 def test_with_an_evaluation_for_every_time_nothing_is_respaced() -> None:
@@ -239,10 +241,12 @@ def test_the_section_fills_its_tables(folder: Path, tmp_path: Path) -> None:
     assert results.distances.shape == (3, 20)
     assert numbers["diffusion-epochs"] == "2"
     odd = quality.Parameters(steps=12, evaluations=(3,), scales=(1.0, 2.0))
-    with pytest.raises(AuthorError, match="3 evaluations, 2 of which make a step"):
+    with pytest.raises(AuthorError, match="3 evaluations, 2 of which make a step") as told:
         quality.experiment(context, odd)
-    with pytest.raises(AuthorError, match=r"scale = 3, expected one of scales"):
+    assert is_everywhere(told.value)
+    with pytest.raises(AuthorError, match=r"scale = 3, expected one of scales") as told:
         quality.experiment(context, quality.Parameters(scale=3.0, scales=(1.0,)))
+    assert is_everywhere(told.value)
 
 
 def test_what_is_remembered_is_found_and_whose_it_is_is_said() -> None:

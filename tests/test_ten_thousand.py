@@ -17,6 +17,7 @@ from generators.digits.many import Integrated
 from generators.errors import AuthorError
 from generators.figure import Number, Panels
 from generators.part_b import ten_thousand as section
+from generators.processes import is_everywhere
 from generators.results import pack, unpack
 
 __all__ = ["folder"]
@@ -54,8 +55,9 @@ def test_the_rows_that_are_called_real_are_test_digits(folder: Path, tmp_path: P
     ]
     (panels,) = (each for each in outputs if isinstance(each, Panels))
     assert np.array_equal(np.stack([np.stack(row) for row in panels.rows]), results.rows)
-    with pytest.raises(AuthorError, match=r"shown = 3, expected one of scales"):
+    with pytest.raises(AuthorError, match=r"shown = 3, expected one of scales") as told:
         section.experiment(context(networks, folder), section.Parameters(shown=3.0))
+    assert is_everywhere(told.value)
 
 
 def test_rows_hold_the_first_of_each_digit() -> None:
@@ -63,5 +65,6 @@ def test_rows_hold_the_first_of_each_digit() -> None:
     images = torch.arange(len(labels))[:, None, None].expand(-1, 28, 28)
     rows = section.first_rows(images, labels)
     assert torch.equal(rows[:, :, 0, 0], torch.arange(10 * section.ROWS).reshape(section.ROWS, 10))
-    with pytest.raises(AuthorError, match="20 digits, too few to show 3 of each"):
+    with pytest.raises(AuthorError, match="20 digits, too few to show 3 of each") as told:
         section.first_rows(images[:20], labels[:20])
+    assert is_everywhere(told.value)

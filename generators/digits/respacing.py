@@ -6,6 +6,7 @@ from torch import Tensor
 from generators.digits.ddpm import Schedule
 from generators.digits.sampling import Prediction
 from generators.errors import AuthorError
+from generators.processes import everywhere
 
 
 def falling(last: int, count: int) -> list[int]:
@@ -14,7 +15,7 @@ def falling(last: int, count: int) -> list[int]:
     Raises: AuthorError when there are fewer times than that.
     """
     if count > last:
-        raise AuthorError(f"{count} evaluations of a diffusion that has {last} times")
+        raise everywhere(AuthorError(f"{count} evaluations of a diffusion that has {last} times"))
     return [round(last * (count - index) / count) for index in range(count + 1)]
 
 

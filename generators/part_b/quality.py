@@ -27,6 +27,7 @@ from generators.digits.training import read_losses
 from generators.errors import AuthorError
 from generators.figure import Context, Number, Output, Panels
 from generators.parameters import Range, TrainedBy
+from generators.processes import everywhere
 from generators.streams import stream
 
 SHOWN = 10
@@ -79,7 +80,7 @@ class Results:
 def experiment(context: Context, parameters: Parameters) -> Results:
     """Fill the tables, then look up the training digits nearest to the samples."""
     if parameters.scale not in parameters.scales:
-        raise AuthorError(f"scale = {parameters.scale:g}, expected one of scales")
+        raise everywhere(AuthorError(f"scale = {parameters.scale:g}, expected one of scales"))
     context.networks[parameters.diffusion].expect(steps=parameters.steps)
     folder = context.dataset("mnist")
     data = load(folder, "train").first(parameters.references).images

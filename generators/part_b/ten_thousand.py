@@ -18,6 +18,7 @@ from generators.digits.scores import score_numbers
 from generators.errors import AuthorError
 from generators.figure import Context, Number, Output, Panels
 from generators.parameters import Range, TrainedBy
+from generators.processes import everywhere
 
 ROWS = 3
 """How many rows of the figure are samples, and how many test digits."""
@@ -57,7 +58,7 @@ class Results:
 def experiment(context: Context, parameters: Parameters) -> Results:
     """Sample with the labels of the test digits, judge both, and shuffle a few of each."""
     if parameters.shown not in parameters.scales:
-        raise AuthorError(f"shown = {parameters.shown:g}, expected one of scales")
+        raise everywhere(AuthorError(f"shown = {parameters.shown:g}, expected one of scales"))
     folder = context.dataset("mnist")
     data = load(folder, "train").first(parameters.references).images
     test = drawn(load(folder, "t10k"), parameters.count, context.stream("test"))
@@ -91,7 +92,7 @@ def first_rows(images: Tensor, labels: Tensor) -> Tensor:
     """
     places = [torch.nonzero(labels == each).flatten()[:ROWS] for each in range(CLASSES)]
     if min(map(len, places)) < ROWS:
-        raise AuthorError(f"{len(labels)} digits, too few to show {ROWS} of each")
+        raise everywhere(AuthorError(f"{len(labels)} digits, too few to show {ROWS} of each"))
     return images[torch.stack(places, dim=1)]
 
 
