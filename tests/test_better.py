@@ -1,5 +1,6 @@
 """The deep network that is told the time, and the section that judges it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,9 +118,16 @@ def test_the_section_judges_every_network(folder: Path, tmp_path: Path) -> None:
     assert numbers["cost"] == f"{results.computations[3] / results.computations[6]:.1f}"
     small, full = (each for each in outputs if isinstance(each, Panels))
     assert (len(small.rows), len(full.rows)) == (2, 5)
-    wrong = section.Parameters(("flow-time",), ("plain", "bare"), count=20)
-    with pytest.raises(AuthorError, match="1 small, 2 labels"):
-        section.experiment(context(networks, folder), wrong)
+    assert full.labels == [
+        f"{network}, epoch {epoch}"
+        for network, epoch in (
+            ("the exercise's", 1), ("the exercise's", 2), ("deep", 2),
+            ("deep and cooled", 1), ("deep and cooled", 2),
+        )
+    ]  # fmt: skip
+    wrong = replace(parameters, labels=("plain",))
+    with pytest.raises(AuthorError, match="2 small, 1 labels"):
+        list(section.figures(results, wrong))
 
 
 def test_the_training_digits_themselves_score_best(folder: Path, tmp_path: Path) -> None:

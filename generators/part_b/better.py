@@ -79,12 +79,11 @@ class Results:
 
 
 class Cell(NamedTuple):
-    """A network as it was after an epoch, what its numbers are called, and its row."""
+    """A network as it was after an epoch, and what its numbers are called."""
 
     network: str
     epoch: int
     name: str
-    label: str
 
 
 @dataclass(frozen=True)
@@ -114,12 +113,7 @@ class Examination:
 
 
 def experiment(context: Context, parameters: Parameters) -> Results:
-    """Sample with every network from the same noise, and judge all of it.
-
-    Raises: AuthorError when small networks and labels do not pair up.
-    """
-    if len(parameters.small) != len(parameters.labels):
-        raise AuthorError(f"{len(parameters.small)} small, {len(parameters.labels)} labels")
+    """Sample with every network from the same noise, and judge all of it."""
     folder = context.dataset("mnist")
     data = load(folder, "train").first(parameters.references).images
     test = drawn(load(folder, "t10k"), parameters.count, context.stream("test")).images
@@ -146,19 +140,16 @@ def experiment(context: Context, parameters: Parameters) -> Results:
 
 def cells_of(parameters: Parameters, epochs: dict[str, int]) -> list[Cell]:
     """Return what is judged, in order: small networks are, after the last of their `epochs`."""
-    small = [
-        Cell(name, epochs.get(name, 0), name, label)
-        for name, label in zip(parameters.small, parameters.labels, strict=True)
-    ]
     several = (
-        ("plain", parameters.plain, "the exercise's", parameters.plain_epochs),
-        ("deep", parameters.deep, "deep", parameters.deep_epochs),
-        ("cooled", parameters.cooled, "deep and cooled", parameters.cooled_epochs),
+        ("plain", parameters.plain, parameters.plain_epochs),
+        ("deep", parameters.deep, parameters.deep_epochs),
+        ("cooled", parameters.cooled, parameters.cooled_epochs),
     )
+    small = [Cell(name, epochs.get(name, 0), name) for name in parameters.small]
     full = [
-        Cell(network, epoch, f"{name}-{epoch}", f"{label}, epoch {epoch}")
-        for name, network, label, epochs in several
-        for epoch in epochs
+        Cell(network, epoch, f"{name}-{epoch}")
+        for name, network, every in several
+        for epoch in every
     ]
     return [*small, *full]
 
@@ -178,6 +169,12 @@ def multiplications(network: nn.Module) -> float:
 
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
+    """Draw the samples, a row for each network.
+
+    Raises: AuthorError when small networks and labels do not pair up.
+    """
+    if len(parameters.small) != len(parameters.labels):
+        raise AuthorError(f"{len(parameters.small)} small, {len(parameters.labels)} labels")
     yield Number("count", f"{parameters.count:,}")
     yield Number("evaluations", f"{parameters.evaluations}")
     yield from numbers_of("floor", results.floor, results.floor)
@@ -200,8 +197,18 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         "A row for each network that saw all digits; all of a column begin with the same noise.",
         "Rows of handwritten digits, a row for each network and epoch.",
         results.samples[first:],
-        labels=[cell.label for cell in cells[first:]],
+        labels=labels_of_full(parameters),
     )
+
+
+def labels_of_full(parameters: Parameters) -> list[str]:
+    """Return what the rows of the networks of all digits are called, in the order of the cells."""
+    several = (
+        ("the exercise's", parameters.plain_epochs),
+        ("deep", parameters.deep_epochs),
+        ("deep and cooled", parameters.cooled_epochs),
+    )
+    return [f"{label}, epoch {epoch}" for label, every in several for epoch in every]
 
 
 def numbers_of(
