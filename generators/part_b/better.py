@@ -1,6 +1,6 @@
 """B3.2: a better network that is told the time, what makes it better, and how much."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
@@ -32,6 +32,8 @@ from generators.figure import Context, Number, Output, Panels, Trained
 from generators.parameters import Range, TrainedBy
 
 SHOWN = 10
+FULL = {"plain": "the exercise's", "deep": "deep", "cooled": "deep and cooled"}
+"""What numbers of the networks of all digits are called, and their rows."""
 MIDPOINT = Integrated(midpoint, 2)
 
 
@@ -79,11 +81,12 @@ class Results:
 
 
 class Cell(NamedTuple):
-    """A network as it was after an epoch, and what its numbers are called."""
+    """A network as it was after an epoch, what its numbers are called, and its row."""
 
     network: str
     epoch: int
     name: str
+    label: str
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,13 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     chosen = torch.randperm(len(data), generator=generator)[: len(test)]
     seeds = seeds_of(context.stream("samples"), len(test))
     nobody = torch.zeros(len(seeds), dtype=torch.long)
-    cells = cells_of(parameters, {name: each.epochs for name, each in context.networks.items()})
+    small = [Cell(name, context.networks[name].epochs, name, name) for name in parameters.small]
+    full = cells_of(
+        (parameters.plain, parameters.plain_epochs),
+        (parameters.deep, parameters.deep_epochs),
+        (parameters.cooled, parameters.cooled_epochs),
+    )
+    cells = [*small, *full]
     images, computations = [], []
     for done, cell in enumerate(cells):
         context.progress(f"{cell.network}, epoch {cell.epoch}", done, len(cells))
@@ -138,20 +147,13 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     )
 
 
-def cells_of(parameters: Parameters, epochs: dict[str, int]) -> list[Cell]:
-    """Return what is judged, in order: small networks are, after the last of their `epochs`."""
-    several = (
-        ("plain", parameters.plain, parameters.plain_epochs),
-        ("deep", parameters.deep, parameters.deep_epochs),
-        ("cooled", parameters.cooled, parameters.cooled_epochs),
-    )
-    small = [Cell(name, epochs.get(name, 0), name) for name in parameters.small]
-    full = [
-        Cell(network, epoch, f"{name}-{epoch}")
-        for name, network, every in several
-        for epoch in every
+def cells_of(*networks: tuple[str, Sequence[int]]) -> list[Cell]:
+    """Return the plain, the deep and the cooled network, each after each of its epochs."""
+    return [
+        Cell(network, epoch, f"{name}-{epoch}", f"{label}, epoch {epoch}")
+        for (name, label), (network, epochs) in zip(FULL.items(), networks, strict=True)
+        for epoch in epochs
     ]
-    return [*small, *full]
 
 
 def network_of(trained: Trained, epoch: int) -> nn.Module:
@@ -178,10 +180,15 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield Number("count", f"{parameters.count:,}")
     yield Number("evaluations", f"{parameters.evaluations}")
     yield from numbers_of("floor", results.floor, results.floor)
-    cells = cells_of(parameters, {})
-    for cell, scores, cost in zip(cells, results.scores, results.computations, strict=True):
-        yield from numbers_of(cell.name, scores, results.floor)
-        yield Number(f"{cell.name}-computations", f"{cost:.0f}")
+    full = cells_of(
+        (parameters.plain, parameters.plain_epochs),
+        (parameters.deep, parameters.deep_epochs),
+        (parameters.cooled, parameters.cooled_epochs),
+    )
+    names = [*parameters.small, *(cell.name for cell in full)]
+    for name, scores, cost in zip(names, results.scores, results.computations, strict=True):
+        yield from numbers_of(name, scores, results.floor)
+        yield Number(f"{name}-computations", f"{cost:.0f}")
     first = len(parameters.small)
     plain = first + len(parameters.plain_epochs) - 1
     yield Number("cost", f"{results.computations[plain] / results.computations[-1]:.1f}")
@@ -197,18 +204,8 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
         "A row for each network that saw all digits; all of a column begin with the same noise.",
         "Rows of handwritten digits, a row for each network and epoch.",
         results.samples[first:],
-        labels=labels_of_full(parameters),
+        labels=[cell.label for cell in full],
     )
-
-
-def labels_of_full(parameters: Parameters) -> list[str]:
-    """Return what the rows of the networks of all digits are called, in the order of the cells."""
-    several = (
-        ("the exercise's", parameters.plain_epochs),
-        ("deep", parameters.deep_epochs),
-        ("deep and cooled", parameters.cooled_epochs),
-    )
-    return [f"{label}, epoch {epoch}" for label, every in several for epoch in every]
 
 
 def numbers_of(
