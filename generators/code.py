@@ -1,6 +1,7 @@
 """The project's code as a graph: which definitions a function reaches, through any imports."""
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, cast
@@ -11,10 +12,10 @@ from generators.files import digest, write
 Node = tuple[str, str]
 """(module, name); the name "" stands for the loose statements, "*" for all of the module."""
 
-FORMAT = "5"
+FORMAT = "6"
 PackedDefinition: TypeAlias = tuple[str, list[str], list[str] | None]
 PackedTrained: TypeAlias = tuple[str, dict[str, object]]
-PackedField: TypeAlias = tuple[str, str, list[float] | None, bool, object, PackedTrained | None]
+PackedField: TypeAlias = tuple[str, str, list[float] | None, bool, object, list[PackedTrained]]
 Packed: TypeAlias = tuple[
     dict[str, PackedDefinition],
     dict[str, list[str]],
@@ -38,7 +39,7 @@ class Definition(NamedTuple):
 class Field(NamedTuple):
     """One field of a dataclass: its type as written, its range, its default as a literal.
 
-    `trained` is the trainer of the network that it names, and what that one's recipe says.
+    `trained` are the kinds of network that it may name: a trainer, and what the recipe says.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Field(NamedTuple):
     range: list[float] | None
     required: bool
     default: object
-    trained: PackedTrained | None = None
+    trained: Sequence[PackedTrained] = ()
 
 
 class Summary(NamedTuple):

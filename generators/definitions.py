@@ -236,7 +236,8 @@ def declared(name: str, statement: ast.AnnAssign) -> Field:
 
     Raises: ValueError where type, range or default is none that could be read here.
     """
-    kind, limits, trained = statement.annotation, None, None
+    kind, limits = statement.annotation, None
+    trained: list[tuple[str, dict[str, object]]] = []
     if isinstance(kind, ast.Subscript) and ast.unparse(kind.value) == "Annotated":
         if not isinstance(kind.slice, ast.Tuple):
             raise ValueError("Annotated without a Range, expected Annotated[int, Range(0, 1)]")
@@ -246,7 +247,7 @@ def declared(name: str, statement: ast.AnnAssign) -> Field:
                 case ast.Call(func=ast.Name(id="Range") | ast.Attribute(attr="Range")):
                     limits = limits_of(call)
                 case ast.Call(func=ast.Name(id="TrainedBy") | ast.Attribute(attr="TrainedBy")):
-                    trained = trained_by(call)
+                    trained.append(trained_by(call))
                 case _:
                     raise ValueError(f"{ast.unparse(call)}, expected Range(low, high) in its place")
     spelled = ast.unparse(kind)

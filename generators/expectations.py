@@ -1,8 +1,9 @@
 """What a section's parameters say of its networks, checked before anything runs."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from generators.code import Field
+from generators.code import Field, PackedTrained
 from generators.errors import AuthorError, nearest
 from generators.parameters import Value, whole_numbers
 
@@ -33,20 +34,26 @@ def refuse_others(
             value = parameters[field.name]
             names = value if isinstance(value, tuple) else (value,)
             for name in map(str, names):
-                refuse_other(name, *field.trained, networks, f"{where}: {field.name} = {name!r}")
+                refuse_other(name, field.trained, networks, f"{where}: {field.name} = {name!r}")
 
 
 def refuse_other(
-    name: str, trainer: str, recipe: dict[str, object], networks: list["Network"], where: str
+    name: str, kinds: Sequence[PackedTrained], networks: list["Network"], where: str
 ) -> None:
     there = {each.name: each for each in networks}
     if name not in there:
         raise AuthorError(f"{where}, which is not among its networks{nearest(name, there)}")
     found = there[name].trainer.removeprefix("generators.")
-    if found != trainer:
-        raise AuthorError(f"{where}, a network of {found}, expected one of {trainer}")
-    for entry, expected in recipe.items():
-        value = there[name].recipe.get(entry)
-        if value != expected:
-            told = f"which has {entry} = {value} in its recipe, expected {expected}"
-            raise AuthorError(f"{where}, {told}")
+    recipes = [recipe for trainer, recipe in kinds if trainer == found]
+    if not recipes:
+        trainers = " or ".join(trainer for trainer, _ in kinds)
+        raise AuthorError(f"{where}, a network of {found}, expected one of {trainers}")
+    recipe = there[name].recipe
+    misfits = [
+        [entry for entry, expected in each.items() if recipe.get(entry) != expected]
+        for each in recipes
+    ]
+    if all(misfits):
+        entry = misfits[0][0]
+        told = f"{entry} = {recipe.get(entry)} in its recipe, expected {recipes[0][entry]}"
+        raise AuthorError(f"{where}, which has {told}")

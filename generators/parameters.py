@@ -38,7 +38,7 @@ class TrainedBy:
     """The network that a parameter names, one of the section's, is of this trainer and recipe.
 
     `Annotated[str, TrainedBy("digits.flow", classes=True)]` takes no network of digits.ddpm, whose
-    answers would be read as what they are not.
+    answers would be read as what they are not. Beside another it says that either will do.
     """
 
     def __init__(self, trainer: str, **recipe: Value) -> None:

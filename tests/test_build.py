@@ -107,6 +107,11 @@ def test_networks_and_epochs_that_are_not_there_are_named(
             "small",
             "'small', a network of tiny.training, expected one of tiny.other",
         ),
+        (
+            '"tiny.other"), TrainedBy("tiny.more"',
+            "small",
+            "'small', a network of tiny.training, expected one of tiny.other or tiny.more",
+        ),
         ('"tiny.training", epochs=4', "small", "which has epochs = 3 in its recipe, expected 4"),
         ('"tiny.training", who=True', "small", "which has who = None in its recipe, expected True"),
         ("tiny", "small", "Parameters.one: tiny, expected a literal"),
@@ -116,7 +121,9 @@ def test_networks_and_epochs_that_are_not_there_are_named(
 def test_a_network_of_another_kind_is_refused_before_anything_runs(
     built: Small, capsys: pytest.CaptureFixture[str], declared: str, named: str, message: str
 ) -> None:
-    fits = "    one: Annotated[str, TrainedBy('tiny.training', epochs=3, pause=0.0)] = 'small'"
+    recipes = "'tiny.other'", "'tiny.training', epochs=4", "'tiny.training', epochs=3, pause=0.0"
+    kinds = ", ".join(f"TrainedBy({each})" for each in recipes)
+    fits = f"    one: Annotated[str, {kinds}] = 'small'"
     path = "generators/tiny/trained.py"
     built.edit(path, "from dataclasses", "from typing import Annotated\nfrom dataclasses")
     built.edit(path, "import Panels", "import Panels\nfrom generators.parameters import TrainedBy")

@@ -50,7 +50,9 @@ class Score(NamedTuple):
 class Parameters:
     """Networks of a small budget and what each is called; and three of all digits, by epochs."""
 
-    small: tuple[str, ...] = ("flow-decayed", "deep-small")
+    small: Annotated[
+        tuple[str, ...], TrainedBy("digits.flow", classes=False), TrainedBy("digits.deep")
+    ] = ("flow-decayed", "deep-small")
     labels: tuple[str, ...] = ("the exercise's", "deep")
     plain: Annotated[str, TrainedBy("digits.flow", classes=False)] = "flow-time"
     deep: Annotated[str, TrainedBy("digits.deep")] = "flow-deep"
