@@ -112,6 +112,9 @@ def test_arms_of_different_lengths_stand_side_by_side(
     assert numbers["epochs-fast"] == "3"
     assert numbers["test-images"] == "40", "as many as there are, though 50 were asked for"
     assert numbers["loss-still"] == f"{still[2:].mean():.4f}"
+    assert numbers["shared-epochs"] == "2"
+    assert numbers["shared-loss-still"] == numbers["loss-still"]
+    assert numbers["shared-loss-fast"] == f"{fast[2:4].mean():.4f}" != numbers["loss-fast"]
     figures = [each for each in outputs if not isinstance(each, Number)]
     assert [type(each) for each in figures] == [Plot, Panels]
 
@@ -135,4 +138,5 @@ def test_the_labels_say_how_the_published_arms_were_trained(file: str) -> None:
         assert recipe["rate"] == float(label.split(",")[0])
         assert ("decaying" in label) == (recipe.get("decay") != 1.0)
         assert ("longer" in label) == (recipe["epochs"] == 15)
+        assert (f"{recipe['epochs']} epochs" in label) == (recipe["epochs"] not in (10, 15))
     assert len({(each["hidden"], each["batch"], each.get("images")) for each in recipes}) == 1

@@ -116,10 +116,13 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield Number("hidden", f"{results.hidden}")
     yield Number("updates", f"{results.updates_per_epoch}")
     curves = losses_of(results)
+    shared = min(results.epochs)
+    yield Number("shared-epochs", f"{shared}")
     for name, curve, error in zip(parameters.arms, curves, results.test_losses, strict=True):
-        end = curve[-results.updates_per_epoch :].mean()
-        yield Number(f"epochs-{name}", f"{len(curve) // results.updates_per_epoch}")
-        yield Number(f"loss-{name}", f"{end:.4f}")
+        by_epoch = curve.reshape(-1, results.updates_per_epoch).mean(axis=1)
+        yield Number(f"epochs-{name}", f"{len(by_epoch)}")
+        yield Number(f"loss-{name}", f"{by_epoch[-1]:.4f}")
+        yield Number(f"shared-loss-{name}", f"{by_epoch[shared - 1]:.4f}")
         yield Number(f"test-loss-{name}", f"{error:.4f}")
     lines = [
         Series(label, *averaged(curve, results.updates_per_epoch))
