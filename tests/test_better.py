@@ -13,6 +13,7 @@ from test_without_scheduler import context
 from torch import nn
 
 from generators.digits import classifier, deep, flow
+from generators.digits.comparison import FLOORS
 from generators.digits.deep import VARIANCE, DeepUNet, deep_unet, linear
 from generators.errors import AuthorError
 from generators.figure import Number, Panels, Trained, epoch_file
@@ -112,6 +113,9 @@ def test_the_section_judges_every_network(folder: Path, tmp_path: Path) -> None:
     outputs = list(section.figures(unpack(path, section.Results), parameters))
     numbers = {each.name: each.text for each in outputs if isinstance(each, Number)}
     assert numbers["floor-times"] == "1.0"
+    assert numbers["floor-distance"] == f"{results.floors[:, 0].mean():.2f}"
+    assert results.floors.shape == (FLOORS, 4)
+    assert results.floors[:, 0].std() > 0
     assert numbers["deep-2-recall"] == f"{results.scores[4, 3]:.2f}"
     assert numbers["plain-1-distance"] == f"{results.scores[2, 0]:.2f}"
     assert numbers["cooled-1-precision"] == f"{results.scores[5, 2]:.2f}"

@@ -12,7 +12,7 @@ from test_samples import exaggerate
 from torch import Tensor, nn
 
 from generators.digits import classifier, ddpm, flow
-from generators.digits.comparison import drawn
+from generators.digits.comparison import FLOORS, drawn
 from generators.digits.conditioned import class_unet
 from generators.digits.data import Digits, load
 from generators.digits.ddpm import ancestral, ddim, linear
@@ -209,7 +209,7 @@ def test_the_section_fills_its_tables(folder: Path, tmp_path: Path) -> None:
     # The last epoch among the earlier ones is the network that the other tables ask.
     assert results.earlier[1].tolist() == results.steps[0, -1].tolist()
     assert results.earlier[0].tolist() != results.earlier[1].tolist()
-    assert results.floors.shape == (quality.FLOORS, 5)
+    assert results.floors.shape == (FLOORS, 5)
     assert results.floors[:, 1].std() > 0
     assert np.isfinite(np.concatenate([results.steps.ravel(), results.sweep.ravel()])).all()
     assert results.near.shape[1:] == (4, 28, 28)

@@ -13,6 +13,7 @@ from test_without_scheduler import context
 from torch import Tensor
 
 from generators.digits import ddpm, flow
+from generators.digits.comparison import FLOORS
 from generators.digits.ddpm import linear
 from generators.digits.flow import euler
 from generators.digits.leaking import Gaussian, Leaking, end_of
@@ -118,10 +119,10 @@ def test_the_section_judges_every_row(
     }
     for name in ("ddpm-class", "flow-class"):
         exaggerate(networks[name].weights(2))
-    parameters = section.Parameters(steps=6, scale=3.0, count=20, references=40)
+    parameters = section.Parameters(steps=6, scale=3.0, count=50, references=40)
     here = context(networks, folder)
     results = section.experiment(here, parameters)
-    _, direct = asked_in(here, folder, 20)
+    asked, direct = asked_in(here, folder, 50)
     for row, (name, sampler, scale) in {
         0: ("ddpm-class", Ancestral(linear(6)), 1.0),
         1: ("ddpm-class", Ancestral(linear(6)), 3.0),
@@ -144,10 +145,15 @@ def test_the_section_judges_every_row(
     outputs = list(section.figures(unpack(path, section.Results), parameters))
     numbers = {each.name: each.text for each in outputs if isinstance(each, Number)}
     assert numbers["begun-recall"] == f"{results.scores[3, 4]:.2f}"
-    assert {"diffusion-least", "flow-least"} <= set(numbers)
+    assert numbers["count"] == "40", "there are 40 test digits"
+    right = round(40 * results.scores[5, 0])
+    assert float(numbers["flow-least"][:-2]) == pytest.approx(100 * least_share(right, 40), abs=0.1)
     assert numbers["flow-brightness"] == f"{results.brightness[6]:.3f}"
     (panels,) = (each for each in outputs if isinstance(each, Panels))
     assert len(panels.labels) == len(results.samples)
+    assert panels.columns == [str(digit) for digit in asked.labels[: section.SHOWN].tolist()]
+    assert results.floors.shape == (FLOORS, 5)
+    assert numbers["floor-recall"] == f"{results.floors[:, 4].mean():.2f}"
 
 
 def test_the_least_share_is_the_one_that_as_many_right_still_allow() -> None:

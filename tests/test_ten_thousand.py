@@ -11,14 +11,16 @@ from test_samples import exaggerate
 from test_without_scheduler import context
 
 from generators.digits import flow
+from generators.digits.conditioned import class_unet
 from generators.digits.data import load
 from generators.digits.flow import midpoint
-from generators.digits.many import Integrated
+from generators.digits.many import Integrated, samples, seeds_of
 from generators.errors import AuthorError
 from generators.figure import Number, Panels
 from generators.part_b import ten_thousand as section
 from generators.processes import is_everywhere
 from generators.results import pack, unpack
+from generators.streams import stream
 
 __all__ = ["folder"]
 
@@ -31,14 +33,20 @@ def test_the_rows_that_are_called_real_are_test_digits(folder: Path, tmp_path: P
         "judge-answers": judge,
     }
     exaggerate(networks["flow-class"].weights(2))
-    parameters = section.Parameters(count=60, references=60, evaluations=2, scales=(0.0, 1.5))
+    parameters = section.Parameters(
+        count=60, draws=2, references=60, evaluations=2, scales=(0.0, 1.5)
+    )
     here = context(networks, folder)
     results = section.experiment(here, parameters)
-    asked, direct = asked_in(here, folder, 60)
-    shown = section.first_rows(direct("flow-class", Integrated(midpoint, 2), 2, 1.5), asked.labels)
+    asked, _ = asked_in(here, folder, 60)
+    network = class_unet(networks["flow-class"].weights(2))
+    seeds = seeds_of(stream(here.stream("samples"), 0), len(asked.labels))
+    first = samples(network, Integrated(midpoint, 2), 2, 1.5, asked.labels, seeds)
+    shown = section.first_rows(first, asked.labels)
     drawn = results.rows[[not each for each in results.real]]
-    np.testing.assert_array_equal(np.sort(drawn, axis=0), np.sort(shown.numpy(), axis=0))
-    assert results.scores.shape == (2, 5)
+    assert {row.tobytes() for row in drawn} == {row.tobytes() for row in shown.numpy()}
+    assert results.scores.shape == (2, 2, 5)
+    assert (results.scores[0] != results.scores[1]).any(), "every draw has noises of its own"
     assert sum(results.real) == section.ROWS
     test = load(folder, "t10k")
     for row, is_real in zip(results.rows, results.real, strict=True):
@@ -49,7 +57,10 @@ def test_the_rows_that_are_called_real_are_test_digits(folder: Path, tmp_path: P
     path.write_bytes(pack(results))
     outputs = list(section.figures(unpack(path, section.Results), parameters))
     numbers = {each.name: each.text for each in outputs if isinstance(each, Number)}
-    assert numbers["scale-1.5-distance"] == f"{results.scores[1, 1]:.3f}"
+    distances = results.scores[:, 1, 1]
+    told = [numbers[f"scale-1.5-{name}"] for name in ("least", "distance", "most")]
+    assert told == [f"{each:.3f}" for each in (distances.min(), distances.mean(), distances.max())]
+    assert (numbers["count"], numbers["draws"]) == ("40", "2"), "there are 40 test digits"
     assert [int(each) for each in numbers["real"].replace(" and", ",").split(",")] == [
         row for row, is_real in enumerate(results.real, 1) if is_real
     ]

@@ -5,7 +5,7 @@ they are called and not by luck.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,10 @@ from generators.digits.data import Digits
 from generators.digits.jury import Jury, jury
 from generators.digits.many import Sampler, samples, seeds_of
 from generators.figure import Context
+from generators.streams import stream
+
+FLOORS = 20
+"""How many times as many test digits as there are samples are drawn and judged."""
 
 
 class Cell(NamedTuple):
@@ -67,6 +71,11 @@ class Comparison:
         """Return the scores (5,) of images (N, 28, 28) uint8."""
         return np.array(self.jury.score(images, self.wanted.labels, self.reference_seed), "f4")
 
+    def floors(self, fresh: Digits, seed: int) -> NDArray[np.float32]:
+        """Return the scores (FLOORS, 5) of digits themselves, as many of `fresh` as are wanted."""
+        several = draws(fresh, len(self.wanted.labels), seed)
+        return np.stack([replace(self, wanted=each).score(each.images) for each in several])
+
 
 def comparison_with(
     context: Context, judges: tuple[str, str], data: Tensor, test: Digits
@@ -90,3 +99,8 @@ def drawn(digits: Digits, count: int, seed: int) -> Digits:
     """Return `count` digits at random: MNIST's test set is easier in its first half."""
     order = torch.randperm(len(digits.images), generator=torch.Generator().manual_seed(seed))
     return Digits(digits.images[order[:count]], digits.labels[order[:count]])
+
+
+def draws(digits: Digits, count: int, seed: int) -> list[Digits]:
+    """Return `count` digits at random, FLOORS times."""
+    return [drawn(digits, count, stream(seed, draw)) for draw in range(FLOORS)]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from generators.digits.classifier import Classifier, classifier, judge
-from generators.digits.comparison import drawn
+from generators.digits.comparison import draws
 from generators.digits.conditioned import time_unet
 from generators.digits.data import load
 from generators.digits.deep import deep_unet
@@ -70,16 +70,17 @@ class Parameters:
 class Results:
     """Scores, in the order of `Score`, and the first ten samples of each network.
 
-    `floor` (4,) is what real test digits get; `scores` (N, 4) and `samples` (N, 10, 28, 28), all
-    from one noise, are those of the small networks, then of the plain, the deep and the cooled one
-    after each of their epochs. `computations` are the multiplications, in millions, of
-    one evaluation by the same.
+    `floors` (draw, 4) is what real test digits get; `scores` (N, 4), of `count` samples each, and
+    `samples` (N, 10, 28, 28), all from one noise, are those of the small networks, then of the
+    plain, the deep and the cooled one after each of their epochs. `computations` are the
+    multiplications, in millions, of one evaluation by the same.
     """
 
-    floor: NDArray[np.float32]
+    floors: NDArray[np.float32]
     scores: NDArray[np.float32]
     samples: NDArray[np.uint8]
     computations: tuple[float, ...]
+    count: int
 
 
 class Cell(NamedTuple):
@@ -121,12 +122,13 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     """Sample with every network from the same noise, and judge all of it."""
     folder = context.dataset("mnist")
     data = load(folder, "train").first(parameters.references).images
-    test = drawn(load(folder, "t10k"), parameters.count, context.stream("test")).images
+    test = draws(load(folder, "t10k"), parameters.count, context.stream("floors"))
+    count = len(test[0].images)
     trained = context.networks[parameters.features]
     by_features = classifier(trained.weights(trained.epochs)).to(context.device)
     generator = torch.Generator().manual_seed(context.stream("references"))
-    chosen = torch.randperm(len(data), generator=generator)[: len(test)]
-    seeds = seeds_of(context.stream("samples"), len(test))
+    chosen = torch.randperm(len(data), generator=generator)[:count]
+    seeds = seeds_of(context.stream("samples"), count)
     nobody = torch.zeros(len(seeds), dtype=torch.long)
     small = [Cell(name, context.networks[name].epochs, name, name) for name in parameters.small]
     full = cells_of(
@@ -143,9 +145,12 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         network.to(context.device)
         images.append(samples(network, MIDPOINT, parameters.evaluations, 1.0, nobody, seeds))
     examination = Examination(by_features, judge(by_features, data).features, chosen)
-    scores = examination.scores([test, *images])
     return Results(
-        scores[0], scores[1:], torch.stack(images)[:, :SHOWN].numpy(), tuple(computations)
+        examination.scores([each.images for each in test]),
+        examination.scores(images),
+        torch.stack(images)[:, :SHOWN].numpy(),
+        tuple(computations),
+        count,
     )
 
 
@@ -179,9 +184,11 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     """
     if len(parameters.small) != len(parameters.labels):
         raise AuthorError(f"{len(parameters.small)} small, {len(parameters.labels)} labels")
-    yield Number("count", f"{parameters.count:,}")
+    floor = results.floors.mean(axis=0)
+    yield Number("count", f"{results.count:,}")
+    yield Number("floors", f"{len(results.floors)}")
     yield Number("evaluations", f"{parameters.evaluations}")
-    yield from numbers_of("floor", results.floor, results.floor)
+    yield from numbers_of("floor", floor, floor)
     full = cells_of(
         (parameters.plain, parameters.plain_epochs),
         (parameters.deep, parameters.deep_epochs),
@@ -189,7 +196,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     )
     names = [*parameters.small, *(cell.name for cell in full)]
     for name, scores, cost in zip(names, results.scores, results.computations, strict=True):
-        yield from numbers_of(name, scores, results.floor)
+        yield from numbers_of(name, scores, floor)
         yield Number(f"{name}-computations", f"{cost:.0f}")
     first = len(parameters.small)
     plain = first + len(parameters.plain_epochs) - 1

@@ -41,14 +41,17 @@ class Parameters:
 class Results:
     """Scores along the last axis, in the order of `jury.Score`, of each of `ROWS`.
 
-    `floor` (5,) is what real test digits get, `scores` (row, 5); `brightness` (1 + row,) the mean
-    pixel in [0, 1], of the test digits first; `samples` (row, 10, 28, 28) from one noise.
+    `floors` (draw, 5) is what real test digits get, `scores` (row, 5) of `count` samples each;
+    `brightness` (1 + row,) the mean pixel in [0, 1], of the test digits first; `samples`
+    (row, 10, 28, 28) from one noise, of the digits `asked` (10,).
     """
 
-    floor: NDArray[np.float32]
+    floors: NDArray[np.float32]
     scores: NDArray[np.float32]
     brightness: NDArray[np.float32]
     samples: NDArray[np.uint8]
+    asked: NDArray[np.int64]
+    count: int
 
 
 def experiment(context: Context, parameters: Parameters) -> Results:
@@ -56,7 +59,8 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     context.networks[parameters.diffusion].expect(steps=parameters.steps)
     folder = context.dataset("mnist")
     data = load(folder, "train").first(parameters.references).images
-    test = drawn(load(folder, "t10k"), parameters.count, context.stream("test"))
+    fresh = load(folder, "t10k")
+    test = drawn(fresh, parameters.count, context.stream("test"))
     judges = (parameters.features, parameters.answers)
     comparison = comparison_with(context, judges, data, test)
     schedule = linear(parameters.steps)
@@ -74,34 +78,40 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     table = comparison.table(cells, lambda done: context.progress("rows", done, len(cells)))
     bright = [images.float().mean().item() / 255 for images in (test.images, *table.images)]
     return Results(
-        comparison.score(test.images),
+        comparison.floors(fresh, context.stream("floors")),
         table.scores,
         np.array(bright, np.float32),
         table.images[:, :SHOWN].numpy(),
+        test.labels[:SHOWN].long().numpy(),
+        len(test.labels),
     )
 
 
 def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
-    yield Number("count", f"{parameters.count:,}")
+    floor = results.floors.mean(axis=0)
+    yield Number("count", f"{results.count:,}")
+    yield Number("floors", f"{len(results.floors)}")
     yield Number("steps", f"{parameters.steps}")
     yield Number("scale", f"{parameters.scale:g}")
     alpha_bar = linear(parameters.steps).alpha_bar[-1].item()
     yield Number("signal-last", f"{alpha_bar**0.5:.2f}")
-    scores = np.concatenate([results.floor[None], results.scores])
-    yield from score_numbers(["floor", *ROWS], scores, results.floor)
+    scores = np.concatenate([floor[None], results.scores])
+    yield from score_numbers(["floor", *ROWS], scores, floor)
     for name, score in zip(ROWS, results.scores, strict=True):
-        right = round(Score(*score.tolist()).accuracy * parameters.count)
-        least = math.floor(1000 * least_share(right, parameters.count)) / 10
+        right = round(Score(*score.tolist()).accuracy * results.count)
+        least = math.floor(1000 * least_share(right, results.count)) / 10
         yield Number(f"{name}-least", f"{least} %")
     for name, bright in zip(("floor", *ROWS), results.brightness, strict=True):
         yield Number(f"{name}-brightness", f"{bright:.3f}")
     scale = f"γ = {parameters.scale:g}"
     yield Panels(
         "samples",
-        "The same noise and the same digits asked for in every row, without guidance and with it.",
+        "The same noise in every row, without guidance and with it; above each column the digit "
+        "asked for.",
         "Rows of ten handwritten digits, the same ten in each, a row for each method and scale.",
         results.samples,
-        labels=[
+        [str(digit) for digit in results.asked],
+        [
             f"{kind}, {each}"
             for kind in ("diffusion", "better start", "flow")
             for each in ("γ = 1", scale)

@@ -1,7 +1,7 @@
 """B3.1: both methods judged by numbers: by sampler and steps, by guidance, by epoch, by memory."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import Annotated
 
@@ -28,11 +28,8 @@ from generators.errors import AuthorError
 from generators.figure import Context, Number, Output, Panels
 from generators.parameters import Range, TrainedBy
 from generators.processes import everywhere
-from generators.streams import stream
 
 SHOWN = 10
-FLOORS = 20
-"""How many times as many test digits as there are samples are drawn and judged."""
 MIDPOINT = Integrated(midpoint, 2)
 
 
@@ -61,8 +58,8 @@ class Results:
     (scale, 5), `earlier` (epoch of diffusion, then of flow matching, 5), `by_steps` and `by_scale`
     their pictures, of the digits `asked` (10,); `near` (digit, 4, 28, 28) the sample of each digit
     that is nearest to a training digit and its nearest three, `distances` (3, N) of samples of flow
-    matching, of diffusion and of test digits to the nearest one; `trainings` (2, 2) epochs and
-    updates of diffusion and of flow matching.
+    matching, of diffusion and of test digits to the nearest of `references` training digits;
+    `trainings` (2, 2) epochs and updates of diffusion and of flow matching.
     """
 
     floors: NDArray[np.float32]
@@ -75,6 +72,7 @@ class Results:
     near: NDArray[np.uint8]
     distances: NDArray[np.float32]
     trainings: NDArray[np.int64]
+    references: int
 
 
 def experiment(context: Context, parameters: Parameters) -> Results:
@@ -95,9 +93,6 @@ def experiment(context: Context, parameters: Parameters) -> Results:
     steps = table("samplers", cells_by_steps(context, parameters))
     sweep = table("guidance", cells_by_guidance(context, parameters))
     earlier = table("epochs", cells_by_epochs(context, parameters))
-    seeds = [stream(context.stream("floors"), draw) for draw in range(FLOORS)]
-    draws = [drawn(fresh, parameters.count, seed) for seed in seeds]
-    floors = [replace(comparison, wanted=each).score(each.images) for each in draws]
     guided = sweep.images[parameters.scales.index(parameters.scale)]
     plain = steps.images[len(parameters.evaluations) - 1]
     near, distances = memory_of((guided, plain, test.images), test.labels, data)
@@ -107,7 +102,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         for each in (parameters.diffusion, parameters.flow)
     ]
     return Results(
-        np.stack(floors),
+        comparison.floors(fresh, context.stream("floors")),
         steps.scores.reshape(*shape, len(Score._fields)),
         sweep.scores,
         earlier.scores,
@@ -117,6 +112,7 @@ def experiment(context: Context, parameters: Parameters) -> Results:
         near,
         distances,
         np.array([[len(each), sum(map(len, each))] for each in losses]),
+        len(data),
     )
 
 
@@ -180,7 +176,7 @@ def figures(results: Results, parameters: Parameters) -> Iterator[Output]:
     yield Number("floors", f"{len(at)}")
     yield Number("floor-least", f"{min(at):.2f}")
     yield Number("floor-most", f"{max(at):.2f}")
-    yield Number("references", f"{parameters.references:,}")
+    yield Number("references", f"{results.references:,}")
     yield Number("scale", f"{parameters.scale:g}")
     yield Number("guided-evaluations", f"{2 * parameters.guided_evaluations}")
     yield Number("guided-steps", f"{MIDPOINT.steps(parameters.guided_evaluations)}")
