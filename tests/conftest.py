@@ -1,6 +1,7 @@
 """A small write-up made on the spot: three sections, a network, and helpers several imports away."""
 
 import importlib
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from generators.keys import experiment_key, figures_key
 from generators.mini_if.glyphs import FONTS
 from generators.project import open_project
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # several threads a core would wait for one another
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
 ROOT = Path(__file__).parent.parent
 needs_font = pytest.mark.skipif(
     not any(path.is_file() for path in FONTS), reason="Noto Color Emoji is not installed"

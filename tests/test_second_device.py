@@ -69,6 +69,8 @@ prepare(1)
 print(torch.compile(torch.nn.Linear(2, 3), backend=broken)(torch.ones(1, 2)).shape)
 """
 CHECK = """
+import math
+
 import torch
 from test_growth import NOISES, TOKENIZER, Examples, Painter, graft, painter
 
@@ -80,7 +82,7 @@ for is_second in (False, True):
         smaller = painter(1).to(device if is_second else "cpu")
         larger = Painter(smaller.encoder, smaller.unet, 0)
         found.append(graft(larger, smaller, Examples(3, 1, TOKENIZER, 0.1, NOISES), 2))
-assert found[0] == found[1], found
+assert math.isclose(*found, rel_tol=1e-6), found  # where memory begins moves the last digit
 with second_device() as device:
     x = torch.ones(2)
     for wrong in (lambda: x.to(device) + x, lambda: x.to(device).numpy()):
