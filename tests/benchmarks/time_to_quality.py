@@ -75,11 +75,18 @@ def options() -> argparse.Namespace:
     for name in SET:
         given = getattr(RECIPE, name)
         add(f"--{name}", type=int, default=given, metavar="N", help=f"default: {given}")
-    add("--scales", nargs="+", type=float, default=[1.5, 1.75], metavar="γ", help="of guidance")
+    add(
+        "--scales",
+        nargs="+",
+        type=float,
+        default=[1.5, 1.75],
+        metavar="γ",
+        help="of guidance (default: 1.5 1.75)",
+    )
     add("--threads", type=int, default=1, metavar="N", help="default: 1")
     chosen = parser.parse_args()
-    if "MNIST_DIR" not in os.environ:
-        parser.error("MNIST_DIR is not set, expected the folder with MNIST's four files")
+    if not Path(os.environ.get("MNIST_DIR", ""), "t10k-images-idx3-ubyte.gz").is_file():
+        parser.error("MNIST_DIR is no folder with MNIST's four files")
     return chosen
 
 
